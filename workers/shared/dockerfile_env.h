@@ -1,0 +1,59 @@
+/*
+ * Variables of a Dockerfile: an environment, and the expansion of words as
+ * BuildKit's shell lexer does it.  Pure code, any process.
+ */
+#ifndef WORKERS_SHARED_DOCKERFILE_ENV_H
+#define WORKERS_SHARED_DOCKERFILE_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define DOCKERFILE_MAX_WORD	(128 * 1024)	/* an expanded word, bytes */
+#define DOCKERFILE_MAX_ENV	(1024 * 1024)	/* an environment, bytes */
+
+struct dockerfile_var {
+	char	*name;
+	char	*value;
+};
+
+/* In the order of first setting; names are unique. */
+struct dockerfile_env {
+	struct dockerfile_var	*vars;
+	size_t			 nvars;
+	size_t			 bytes;		/* of all names and values */
+};
+
+struct dockerfile_env *dockerfile_env_new(void);
+struct dockerfile_env *dockerfile_env_copy(const struct dockerfile_env *);
+void dockerfile_env_free(struct dockerfile_env *);
+
+/* Set name to value, both copied.  -1: no memory or DOCKERFILE_MAX_ENV. */
+int dockerfile_env_set(struct dockerfile_env *, const char *name,
+    const char *value);
+
+/* The value, owned by the environment, or NULL. */
+const char *dockerfile_env_get(const struct dockerfile_env *,
+    const char *name);
+
+/*
+ * Expand one word: $V ${V} ${V-w} ${V:-w} ${V+w} ${V:+w} ${V?w} ${V:?w}
+ * ${V#p} ${V##p} ${V%p} ${V%%p} ${V/p/r} ${V//p/r}, quotes and the escape
+ * character removed.  The caller frees the result; NULL: errbuf says why.
+ */
+char *dockerfile_expand(const char *word, char escape,
+    const struct dockerfile_env *, char *errbuf, size_t errlen);
+
+/* How dockerfile_words treats its text. */
+#define DOCKERFILE_WORDS_RAW	0x01	/* keep quotes and escapes */
+#define DOCKERFILE_WORDS_UNSET	0x02	/* leave unset $V as written */
+
+/*
+ * Expand and split at blanks outside of quotes.  On success *words and its
+ * *n elements belong to the caller (dockerfile_words_free).  -1: errbuf.
+ */
+int dockerfile_words(const char *text, char escape,
+    const struct dockerfile_env *, int flags, char ***words, size_t *n,
+    char *errbuf, size_t errlen);
+void dockerfile_words_free(char **, size_t);
+
+#endif
