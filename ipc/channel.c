@@ -1,0 +1,537 @@
+/*
+ * Channel, see channel.h.  Any process.
+ *
+ * On Linux one recvmsg(2) can return the end of a plain frame and the frame
+ * with a file descriptor behind it; the mark in `length` says to which frame
+ * the descriptor belongs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "channel.h"
+#include "log.h"
+
+#define CHANNEL_READ  (64 * 1024)
+#define CHANNEL_FDS   8   /* received fds that wait for their frames */
+#define SCM_FDS_MAX   253 /* unix(7): the most one message carries */
+
+struct out {
+	struct out *next;
+	size_t len;
+	size_t off;
+	int fd;
+	uint8_t data[];
+};
+
+struct channel {
+	struct loop *loop;
+	int fd;
+	enum proc self;
+	enum proc peer;
+	const struct channel_ops *ops;
+	void *arg;
+	struct buf in;
+	int fds[CHANNEL_FDS];
+	size_t nfds;
+	struct out *out;
+	struct out **out_tail;
+	size_t queued;
+	size_t limit;
+	struct loop_timer again; /* more than a burst was there, or the end */
+	bool paused;
+	bool ended;
+	enum channel_end how;
+	char why[128];
+};
+
+static void channel_on_fd(void *arg, uint32_t events);
+static void channel_on_again(void *arg);
+
+static void
+channel_poll(struct channel *c)
+{
+	uint32_t ev = (c->paused ? 0 : EPOLLIN) |
+	    (c->out != NULL ? EPOLLOUT : 0);
+
+	if (!c->ended &&
+	    loop_fd_set(c->loop, c->fd, ev, channel_on_fd, c) == -1)
+		log_warn("epoll");
+}
+
+/* Remember the end; `end` is called from the loop, never inside a send. */
+static void __attribute__((format(printf, 3, 4)))
+channel_end(struct channel *c, enum channel_end how, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->ended)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(c->why, sizeof(c->why), fmt, ap);
+	va_end(ap);
+	c->ended = true;
+	c->how = how;
+	loop_fd_del(c->loop, c->fd);
+	loop_timer_in_ms(c->loop, &c->again, 0, channel_on_again, c);
+}
+
+struct channel *
+channel_new(struct loop *l, int fd, enum proc self, enum proc peer,
+    const struct channel_ops *ops, void *arg)
+{
+	struct channel *c = xcalloc(1, sizeof(*c));
+
+	c->loop = l;
+	c->fd = fd;
+	c->self = self;
+	c->peer = peer;
+	c->ops = ops;
+	c->arg = arg;
+	c->limit = CHANNEL_LIMIT;
+	c->out_tail = &c->out;
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
+		log_warn("fcntl");
+	channel_poll(c);
+	return (c);
+}
+
+static void
+channel_drop_out(struct channel *c)
+{
+	struct out *o = c->out;
+
+	c->queued -= o->len - o->off;
+	c->out = o->next;
+	if (c->out == NULL)
+		c->out_tail = &c->out;
+	if (o->fd != -1)
+		close(o->fd);
+	free(o);
+}
+
+void
+channel_free(struct channel *c)
+{
+	if (c == NULL)
+		return;
+	loop_timer_cancel(&c->again);
+	loop_fd_del(c->loop, c->fd);
+	close(c->fd);
+	while (c->out != NULL)
+		channel_drop_out(c);
+	for (size_t i = 0; i < c->nfds; i++)
+		close(c->fds[i]);
+	buf_free(&c->in);
+	free(c);
+}
+
+int
+channel_fd(const struct channel *c)
+{
+	return (c->fd);
+}
+
+bool
+channel_ended(const struct channel *c)
+{
+	return (c->ended);
+}
+
+size_t
+channel_queued(const struct channel *c)
+{
+	return (c->queued);
+}
+
+void
+channel_set_limit(struct channel *c, size_t bytes)
+{
+	c->limit = bytes;
+}
+
+void
+channel_pause(struct channel *c, bool paused)
+{
+	if (c->paused == paused)
+		return;
+	c->paused = paused;
+	channel_poll(c);
+	if (!paused && !c->ended)
+		loop_timer_in_ms(c->loop, &c->again, 0, channel_on_again, c);
+}
+
+const void *
+frame_fixed(const struct frame *f)
+{
+	return (f->fixed.bytes);
+}
+
+int
+frame_take_fd(struct frame *f)
+{
+	int fd = f->fd;
+
+	f->fd = -1;
+	return (fd);
+}
+
+static void
+channel_trace(const struct channel *c, const char *way,
+    const struct frame_head *h, size_t len)
+{
+	const struct msg_def *d = msg_def(h->type);
+
+	if (log_verbose() < 2)
+		return;
+	log_trace("%s %s %s source=%s.%u id=%u gen=%u len=%zu%s%s", way,
+	    proc_name(c->peer), d != NULL ? d->name : "?",
+	    proc_name(h->source), h->instance, h->id, h->generation, len,
+	    h->flags & F_MORE ? " more" : "",
+	    h->length & FRAME_FD ? " fd" : "");
+}
+
+/* Sending. */
+
+static int
+channel_write(struct channel *c)
+{
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(int))];
+	} ctl;
+	struct out *o = c->out;
+	struct iovec iov = { o->data + o->off, o->len - o->off };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cm;
+	ssize_t n;
+
+	if (o->fd != -1) {
+		m.msg_control = ctl.bytes;
+		m.msg_controllen = sizeof(ctl.bytes);
+		cm = CMSG_FIRSTHDR(&m);
+		cm->cmsg_len = CMSG_LEN(sizeof(int));
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		memcpy(CMSG_DATA(cm), &o->fd, sizeof(int));
+	}
+	n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n == -1)
+		return (-1);
+	if (o->fd != -1) {
+		close(o->fd);
+		o->fd = -1;
+	}
+	o->off += (size_t)n;
+	c->queued -= (size_t)n;
+	if (o->off == o->len)
+		channel_drop_out(c);
+	return (0);
+}
+
+static void
+channel_flush(struct channel *c)
+{
+	while (c->out != NULL && !c->ended) {
+		if (channel_write(c) == 0)
+			continue;
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN && errno != EWOULDBLOCK &&
+		    errno != ETOOMANYREFS && errno != ENOBUFS)
+			channel_end(c,
+			    errno == EPIPE || errno == ECONNRESET ?
+				CHANNEL_EOF : CHANNEL_ERROR,
+			    "send: %s", strerror(errno));
+		return;
+	}
+}
+
+static int
+channel_queue(struct channel *c, const struct frame_head *head,
+    const void *fixed, size_t fixed_len, const void *tail, size_t tail_len,
+    int fd)
+{
+	size_t len = sizeof(*head) + fixed_len + tail_len;
+	struct frame_head h = *head;
+	struct out *o;
+	bool idle = c->out == NULL;
+
+	h.length = (uint32_t)len | (fd != -1 ? FRAME_FD : 0);
+	if (len > FRAME_MAX)
+		fatalx("frame of %zu bytes", len);
+	if (!c->ended && c->queued + len > c->limit)
+		channel_end(c, CHANNEL_OVERFLOW,
+		    "%zu bytes wait to be sent", c->queued);
+	if (c->ended) {
+		if (fd != -1)
+			close(fd);
+		return (-1);
+	}
+	channel_trace(c, "->", &h, len);
+	o = xcalloc(1, sizeof(*o) + len);
+	o->len = len;
+	o->fd = fd;
+	memcpy(o->data, &h, sizeof(h));
+	if (fixed_len > 0)
+		memcpy(o->data + sizeof(h), fixed, fixed_len);
+	if (tail_len > 0)
+		memcpy(o->data + sizeof(h) + fixed_len, tail, tail_len);
+	*c->out_tail = o;
+	c->out_tail = &o->next;
+	c->queued += len;
+	if (idle) {
+		channel_flush(c);
+		if (c->out != NULL)
+			channel_poll(c);
+	}
+	return (c->ended ? -1 : 0);
+}
+
+int
+channel_send(struct channel *c, enum msg_type type, uint16_t flags,
+    uint32_t id, const void *fixed, const void *tail, size_t tail_len, int fd)
+{
+	const struct msg_def *d = msg_def(type);
+	struct frame_head h = { .type = (uint16_t)type, .flags = flags,
+		.id = id };
+
+	if (c->self == PROC_SUP)
+		h.source = PROC_SUP;
+	return (channel_queue(c, &h, fixed, d->fixed, tail, tail_len, fd));
+}
+
+int
+channel_forward(struct channel *c, const struct frame_head *head,
+    const void *payload, size_t len, int fd)
+{
+	return (channel_queue(c, head, payload, len, NULL, 0, fd));
+}
+
+/* Receiving. */
+
+/* Keep the fds of one message; more than may wait is a violation. */
+static void
+channel_keep_fds(struct channel *c, struct msghdr *m)
+{
+	struct cmsghdr *cm;
+	size_t n;
+	int fd;
+
+	for (cm = CMSG_FIRSTHDR(m); cm != NULL; cm = CMSG_NXTHDR(m, cm)) {
+		if (cm->cmsg_level != SOL_SOCKET ||
+		    cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int),
+			    sizeof(fd));
+			if (c->nfds < CHANNEL_FDS)
+				c->fds[c->nfds++] = fd;
+			else {
+				close(fd);
+				channel_end(c, CHANNEL_VIOLATION,
+				    "too many fds");
+			}
+		}
+	}
+	if (m->msg_flags & MSG_CTRUNC)
+		channel_end(c, CHANNEL_VIOLATION, "fds were cut (MSG_CTRUNC)");
+}
+
+/* Read once: 1 something came, 0 nothing now. */
+static int
+channel_read(struct channel *c)
+{
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(int) * SCM_FDS_MAX)];
+	} ctl;
+	struct iovec iov = { buf_reserve(&c->in, CHANNEL_READ), CHANNEL_READ };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = ctl.bytes, .msg_controllen = sizeof(ctl.bytes) };
+	ssize_t n;
+
+	n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n == -1) {
+		if (errno != EAGAIN && errno != EINTR)
+			channel_end(c,
+			    errno == ECONNRESET ? CHANNEL_EOF : CHANNEL_ERROR,
+			    "recv: %s", strerror(errno));
+		return (0);
+	}
+	channel_keep_fds(c, &m);
+	if (n == 0) {
+		if (c->in.len > 0)
+			channel_end(c, CHANNEL_EOF,
+			    "peer gone in the middle of a frame");
+		else
+			channel_end(c, CHANNEL_EOF, "peer gone");
+		return (0);
+	}
+	c->in.len += (size_t)n;
+	return (1);
+}
+
+/* Type, sender, receiver, length: NULL when all hold, else what does not. */
+static const char *
+frame_check(const struct channel *c, struct frame *f)
+{
+	const struct frame_head *h = &f->head;
+	enum proc self = c->self;
+
+	if ((f->def = msg_def(h->type)) == NULL)
+		return ("unknown type");
+	if (h->zero != 0 || (h->flags & ~F_MORE) != 0)
+		return ("unknown flags");
+	if (c->peer != PROC_SUP &&
+	    (h->source != 0 || h->instance != 0 || h->generation != 0))
+		return ("source is not for the sender to say");
+	f->source = c->peer != PROC_SUP ? c->peer : h->source;
+	if (f->source <= PROC_NONE || f->source >= PROC_MAX ||
+	    (f->def->from & PROC_BIT(f->source)) == 0)
+		return ("not for this sender to send");
+	if (self != PROC_SUP && (f->def->to & PROC_BIT(self)) == 0)
+		return ("not for this process to receive");
+	if (f->payload_len < f->def->fixed || (f->def->tail == MSG_TAIL_NONE &&
+	    f->payload_len != f->def->fixed))
+		return ("wrong length");
+	memcpy(f->fixed.bytes, f->payload, f->def->fixed);
+	f->tail.data = f->payload + f->def->fixed;
+	f->tail.len = f->payload_len - f->def->fixed;
+	if (f->def->tail == MSG_TAIL_FIELDS && !fields_valid(&f->tail))
+		return ("bad fields");
+	return (NULL);
+}
+
+static const char *
+frame_check_fd(struct channel *c, struct frame *f)
+{
+	bool marked = (f->head.length & FRAME_FD) != 0;
+
+	f->fd = -1;
+	if (marked && c->nfds == 0)
+		return ("fd is missing");
+	if (marked) {
+		f->fd = c->fds[0];
+		memmove(c->fds, c->fds + 1, --c->nfds * sizeof(c->fds[0]));
+	}
+	if (marked && f->def->fd == MSG_FD_NO)
+		return ("carries an fd");
+	if (!marked && f->def->fd == MSG_FD_MUST)
+		return ("fd is missing");
+	return (NULL);
+}
+
+/* Handle the frame at the front: 1 done, 0 not whole yet. */
+static int
+channel_take_frame(struct channel *c)
+{
+	struct frame f = { .fd = -1 };
+	const char *bad;
+	size_t len;
+
+	if (c->in.len < sizeof(f.head))
+		return (0);
+	memcpy(&f.head, c->in.data, sizeof(f.head));
+	len = f.head.length & ~FRAME_FD;
+	if (len < sizeof(f.head) || len > FRAME_MAX) {
+		channel_end(c, CHANNEL_VIOLATION, "frame of %zu bytes", len);
+		return (0);
+	}
+	if (c->in.len < len)
+		return (0);
+	f.payload = c->in.data + sizeof(f.head);
+	f.payload_len = len - sizeof(f.head);
+	channel_trace(c, "<-", &f.head, len);
+	if ((bad = frame_check(c, &f)) == NULL)
+		bad = frame_check_fd(c, &f);
+	if (bad != NULL)
+		channel_end(c, CHANNEL_VIOLATION, "%s (type %u): %s",
+		    f.def != NULL ? f.def->name : "?", f.head.type, bad);
+	else
+		c->ops->frame(c->arg, &f);
+	if (f.fd != -1)
+		close(f.fd);
+	buf_drop(&c->in, len);
+	return (1);
+}
+
+/*
+ * An fd arrives with the first byte of its frame: with no frame begun, one
+ * that waits here belongs to nothing.
+ */
+static void
+channel_check_stray_fd(struct channel *c)
+{
+	struct frame_head h;
+
+	if (c->nfds == 0)
+		return;
+	if (c->in.len >= sizeof(h)) {
+		memcpy(&h, c->in.data, sizeof(h));
+		if (h.length & FRAME_FD)
+			return;
+	} else if (c->in.len > 0)
+		return;
+	channel_end(c, CHANNEL_VIOLATION, "unexpected fd");
+}
+
+static void
+channel_handle(struct channel *c)
+{
+	int burst = 0;
+
+	while (!c->ended && !c->paused && burst < CHANNEL_BURST &&
+	    channel_take_frame(c) == 1)
+		burst++;
+	if (c->ended || c->paused)
+		return;
+	if (burst == CHANNEL_BURST)
+		loop_timer_in_ms(c->loop, &c->again, 0, channel_on_again, c);
+	else
+		channel_check_stray_fd(c);
+}
+
+static void
+channel_on_again(void *arg)
+{
+	struct channel *c = arg;
+
+	if (c->ended)
+		c->ops->end(c->arg, c->how, c->why);
+	else
+		channel_handle(c);
+}
+
+static void
+channel_on_fd(void *arg, uint32_t events)
+{
+	struct channel *c = arg;
+
+	if (events & EPOLLOUT) {
+		channel_flush(c);
+		channel_poll(c);
+		if (c->out == NULL && !c->ended && c->ops->drained != NULL)
+			c->ops->drained(c->arg);
+	}
+	if (c->ended || (events & ~EPOLLOUT) == 0)
+		return;
+	if (c->paused) {
+		/* nothing is read, so a hang-up would be reported for ever */
+		if (events & (EPOLLHUP | EPOLLERR))
+			channel_end(c, CHANNEL_EOF, "peer gone");
+		return;
+	}
+	/* what was read before is handled first, so that memory is bounded */
+	if (loop_timer_is_set(&c->again))
+		return;
+	if (channel_read(c) == 1)
+		channel_handle(c);
+}
