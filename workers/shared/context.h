@@ -68,19 +68,16 @@ void context_free(struct context *c);
 
 /*
  * The next entry: CONTEXT_ENTRY with *e valid until the next call;
- * CONTEXT_MORE when deadline_ns of CLOCK_MONOTONIC (0: none) has passed;
- * CONTEXT_DONE; -1: errno.
+ * CONTEXT_MORE when the deadline has passed; CONTEXT_DONE; -1: errno.
  */
-int context_next(struct context *c, struct context_entry *e,
-    int64_t deadline_ns);
+int context_next(struct context *c, struct context_entry *e, mono_t deadline);
 
 /*
- * Feeds ts until its buffer is full or deadline_ns has passed: CONTEXT_MORE;
+ * Feeds ts until its buffer is full or the deadline has passed: CONTEXT_MORE;
  * CONTEXT_DONE when all was added and the archive was finished (what is
  * buffered is still to be pumped); -1: errno.
  */
-int context_stream(struct context *c, struct tarstream *ts,
-    int64_t deadline_ns);
+int context_stream(struct context *c, struct tarstream *ts, mono_t deadline);
 
 /* Never NULL. */
 const struct context_stats *context_stats(const struct context *c);

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
 #include "workers/shared/hash.h"
 
 #define TARSTREAM_STEP 65536 /* bytes of content read at a time */
@@ -74,10 +75,9 @@ int tarstream_add(struct tarstream *ts, const struct tarstream_entry *e, int fd)
 
 /*
  * Reads content of the current file until it is complete (TARSTREAM_DONE), or
- * the buffer is full or deadline_ns of CLOCK_MONOTONIC (0: none) has passed
- * (TARSTREAM_MORE).  -1: errno; the stream is then unusable.
+ * the buffer is full or the deadline has passed (TARSTREAM_MORE).  -1: errno; the stream is then unusable.
  */
-int tarstream_fill(struct tarstream *ts, int64_t deadline_ns);
+int tarstream_fill(struct tarstream *ts, mono_t deadline);
 
 /* What the last completed entry carried. */
 const struct tarstream_result *tarstream_result(const struct tarstream *ts);

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
+
 #define TREE_PATH_MAX 4096 /* with the final NUL; what the kernel takes */
 
 enum tree_type {
@@ -56,6 +58,11 @@ int tree_path_cmp(const char *a, const char *b);
 
 /* 1 if path is dir or lies below it; everything lies below "". */
 int tree_path_below(const char *path, const char *dir);
+
+struct stat;
+
+/* Fills st from what fstat(2) gave. */
+void tree_stat_from(struct tree_stat *st, const struct stat *sb);
 
 /* Fills st from an open descriptor.  -1 with errno as fstat(2). */
 int tree_stat_fd(int fd, struct tree_stat *st);
@@ -131,8 +138,9 @@ struct tree_walk_opts {
 	/*
 	 * Something could not be read: err is the errno (ENAMETOOLONG for a
 	 * path over TREE_PATH_MAX, ESTALE for a directory that was replaced
-	 * during the walk).  The walk goes on.  What vanishes between its
-	 * listing and its stat is no error.  May be NULL.
+	 * during the walk).  The walk goes on; of a directory whose path is
+	 * given here, nothing, or not all, was seen.  What vanishes between
+	 * its listing and its stat is no error.  May be NULL.
 	 */
 	void (*error)(void *arg, const char *path, int err);
 };
@@ -140,16 +148,21 @@ struct tree_walk_opts {
 #define TREE_WALK_DONE 0
 #define TREE_WALK_MORE 1
 
-/* Copies opts (not what it points to).  NULL: errno. */
+/* Copies opts (not what it points to).  NULL: EINVAL for a bad start. */
 struct tree_walk *tree_walk_new(const struct tree_walk_opts *opts);
 void tree_walk_free(struct tree_walk *w);
 
 /*
- * Goes on until max entries were handled (0: no bound), deadline_ns of
- * CLOCK_MONOTONIC has passed (0: none) or a callback pauses.  TREE_WALK_MORE,
- * TREE_WALK_DONE, or -1 with errno: ECANCELED, ENOMEM, or the error that
- * opening the start gave (an absent start is done, not an error).
+ * Goes on until max entries were handled (0: no bound), the deadline has
+ * passed (at least one is handled) or a callback pauses.  TREE_WALK_MORE,
+ * TREE_WALK_DONE, or -1 with errno: ECANCELED, EBADMSG for an ignore rule that
+ * cannot be matched (docker build fails there too), or the error that opening
+ * the start gave (an absent start is done, not an error).  The sorting of one
+ * directory's names is not divided: about 0.3 s for a million.
  */
-int tree_walk_step(struct tree_walk *w, size_t max, int64_t deadline_ns);
+int tree_walk_step(struct tree_walk *w, size_t max, mono_t deadline);
+
+/* Tests only: 1 uses the fallback for kernels without openat2. */
+void tree_set_fallback(int on);
 
 #endif
