@@ -121,7 +121,7 @@ const struct conf_mem *conf_mem(const struct conf *c, enum mem_kind kind,
     uint32_t service);
 
 /*
- * Send an event to control (which may be this process).  `fields` may be
+ * Send an event to control.  `fields` may be
  * NULL; SERVICE and JOB are added when given.
  */
 void worker_event(struct worker *w, enum event_kind kind,
