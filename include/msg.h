@@ -36,6 +36,8 @@ struct msg_init {
 	uint32_t gid;
 	uint32_t verbose;
 	uint32_t probe;    /* 0, or the forbidden act to try (sandbox.h) */
+	uint32_t owner;    /* the uid wharfd runs as: may do all, like root */
+	uint32_t zero;
 };
 
 /* fields: NAME, HOST ("unix:///path"), API (pinned version, or absent) */

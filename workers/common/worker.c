@@ -96,6 +96,7 @@ worker_on_init(struct start *st, struct frame *f)
 	st->have_init = true;
 	w->instance = m->instance;
 	w->generation = m->generation;
+	w->owner = m->owner;
 	w->conf.run = fields_dup(&f->tail, F_RUN);
 	log_init(proc_name(w->ops->role), (int)m->verbose);
 	while (field_next(&f->tail, &off, &fl) == 1)

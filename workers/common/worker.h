@@ -103,6 +103,7 @@ struct worker {
 	struct conf conf;
 	uint32_t instance;
 	uint32_t generation;
+	uint32_t owner; /* the uid that wharfd runs as */
 	bool stopping;
 	void *state; /* the worker's own */
 };
