@@ -97,6 +97,9 @@ void channel_pause(struct channel *c, bool paused);
 /* Bytes that wait to be sent. */
 size_t channel_queued(const struct channel *c);
 
+/* Bytes that have come and are not a whole frame yet, or wait for a turn. */
+size_t channel_pending(const struct channel *c);
+
 /* Lower the limit of the send queue (default CHANNEL_LIMIT). */
 void channel_set_limit(struct channel *c, size_t bytes);
 

@@ -150,6 +150,12 @@ channel_queued(const struct channel *c)
 	return (c->queued);
 }
 
+size_t
+channel_pending(const struct channel *c)
+{
+	return (c->in.len);
+}
+
 void
 channel_set_limit(struct channel *c, size_t bytes)
 {
