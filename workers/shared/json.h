@@ -33,8 +33,12 @@ struct json_error {
 cJSON *json_parse(const void *bytes, size_t len, size_t max,
     struct json_error *err);
 
-/* One line without a newline, all ASCII control characters, DEL and C1
- * escaped.  Numbers come out as they were read.  free(); NULL: no memory. */
+/*
+ * One line without a newline, all ASCII control characters, DEL and C1
+ * escaped.  Numbers come out as they were read, which is why cJSON_Print must
+ * not be used.  The value is touched while it is printed: one thread.
+ * free(); NULL: no memory.
+ */
 char *json_print(const cJSON *);
 
 /* The same, and a newline, to a stream.  -1: no memory, or not written. */
