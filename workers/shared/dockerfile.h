@@ -73,6 +73,7 @@ struct dockerfile_instr {
 	enum dockerfile_kind	 kind;
 	unsigned		 line;		/* first line, from 1 */
 	unsigned		 end_line;	/* last, heredocs included */
+	unsigned		 column;	/* of its name, from 1 */
 	struct dockerfile_flag	*flags;
 	size_t			 nflags;
 	char			**args;
@@ -113,6 +114,22 @@ const char *dockerfile_kind_name(enum dockerfile_kind);
 
 /* The value of a flag, "" for one without a value, NULL when not given. */
 const char *dockerfile_flag(const struct dockerfile_instr *, const char *);
+
+/* A flag without a value or with any value but "false". */
+bool dockerfile_flag_on(const struct dockerfile_instr *, const char *);
+
+/* One RUN --mount; variables in it are as written. */
+struct dockerfile_mount {
+	char	*type;		/* lower case; "bind" when not given */
+	char	*from;		/* NULL: the context */
+	char	*source;	/* NULL: all of it */
+	char	*target;
+};
+
+/* The caller owns the members (dockerfile_mount_clear).  -1: errbuf. */
+int dockerfile_mount_parse(const char *value, struct dockerfile_mount *,
+    char *errbuf, size_t errlen);
+void dockerfile_mount_clear(struct dockerfile_mount *);
 
 /*
  * The content of a heredoc as the build sees it: leading tabs stripped when

@@ -8,8 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DOCKERFILE_MAX_WORD	(128 * 1024)	/* an expanded word, bytes */
-#define DOCKERFILE_MAX_ENV	(1024 * 1024)	/* an environment, bytes */
+#define DOCKERFILE_MAX_WORD	(64 * 1024)	/* an expanded word, bytes */
+#define DOCKERFILE_MAX_ENV	(512 * 1024)	/* an environment, bytes */
+#define DOCKERFILE_MAX_VARS	2048
+#define DOCKERFILE_MAX_WORK	(256 * 1024 * 1024) /* steps of one file */
 
 struct dockerfile_var {
 	char	*name;
@@ -21,13 +23,18 @@ struct dockerfile_env {
 	struct dockerfile_var	*vars;
 	size_t			 nvars;
 	size_t			 bytes;		/* of all names and values */
+	/*
+	 * What expansion may still cost, borrowed; NULL: no limit.  It keeps
+	 * a hostile file from being small and slow.
+	 */
+	size_t			*work;
 };
 
 struct dockerfile_env *dockerfile_env_new(void);
 struct dockerfile_env *dockerfile_env_copy(const struct dockerfile_env *);
 void dockerfile_env_free(struct dockerfile_env *);
 
-/* Set name to value, both copied.  -1: no memory or DOCKERFILE_MAX_ENV. */
+/* Set name to value, both copied.  -1: DOCKERFILE_MAX_ENV, _VARS. */
 int dockerfile_env_set(struct dockerfile_env *, const char *name,
     const char *value);
 
@@ -44,12 +51,14 @@ char *dockerfile_expand(const char *word, char escape,
     const struct dockerfile_env *, char *errbuf, size_t errlen);
 
 /* How dockerfile_words treats its text. */
-#define DOCKERFILE_WORDS_RAW	0x01	/* keep quotes and escapes */
-#define DOCKERFILE_WORDS_UNSET	0x02	/* leave unset $V as written */
+#define DOCKERFILE_WORDS_RAWQUOTES	0x01	/* keep quotes */
+#define DOCKERFILE_WORDS_UNSET		0x02	/* leave unset $V as written */
+#define DOCKERFILE_WORDS_RAWESCAPES	0x04	/* keep escape characters */
 
 /*
- * Expand and split at blanks outside of quotes.  On success *words and its
- * *n elements belong to the caller (dockerfile_words_free).  -1: errbuf.
+ * Expand and split at blanks outside of quotes; no environment (NULL) has no
+ * variables.  On success *words and its *n elements belong to the caller
+ * (dockerfile_words_free).  -1: errbuf.
  */
 int dockerfile_words(const char *text, char escape,
     const struct dockerfile_env *, int flags, char ***words, size_t *n,

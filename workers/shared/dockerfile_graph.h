@@ -17,7 +17,7 @@
 /* What the builder was given; every pointer stays the caller's. */
 struct dockerfile_options {
 	const char			*target;	/* NULL: last stage */
-	const char			*platform;	/* NULL: linux/amd64 */
+	const char			*platform;	/* NULL: the host's */
 	const struct dockerfile_env	*build_args;	/* NULL: none */
 };
 
@@ -55,6 +55,7 @@ struct dockerfile_graph {
 	struct dockerfile_image	*images;	/* of needed stages */
 	size_t			 nimages;
 	struct dockerfile_env	*globals;	/* what FROM sees */
+	size_t			 work;		/* what expansion may cost */
 };
 
 /*
