@@ -1,8 +1,9 @@
 /*
- * A tar writer for the engine: pax (restricted), uncompressed, into a bounded
- * buffer in memory that is drained to a non-blocking descriptor.  Runs in the
- * image and push workers; reads file content from descriptors that tree.h
- * opened and never opens anything itself.
+ * A tar writer for the engine: pax, with extended headers only where ustar
+ * cannot hold the facts, uncompressed, into a bounded buffer in memory that is
+ * drained to a non-blocking descriptor.  Runs in the image and push workers;
+ * reads file content from descriptors that tree.h opened and never opens
+ * anything itself.
  *
  * Only regular files, directories, symbolic links, and the hard-link entry by
  * which the engine deletes a path (spec/live-update-peers.md 1.6): never
@@ -47,7 +48,9 @@ struct tarstream_entry {
 struct tarstream_result {
 	uint8_t sha256[HASH_LEN]; /* of the bytes sent; of a link's target */
 	int64_t size;		  /* bytes of content sent */
-	int torn;  /* 1: shrank (zeros were sent), grew (cut) or unreadable */
+	/* 1: shrank or unreadable (zeros were sent), grew (cut), or written
+	 * to while it was read; the archive is whole all the same. */
+	int torn;
 	int error; /* errno of a failed read, or 0 */
 };
 

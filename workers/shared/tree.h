@@ -105,6 +105,7 @@ struct tree_entry {
 	const char *path; /* beneath the root; valid during the callback */
 	const char *name; /* the last component */
 	struct tree_stat st;
+	int64_t scanned_ns; /* CLOCK_REALTIME just before the stat */
 	int excluded; /* a directory that is only entered for what is below */
 	int kept;     /* excluded by a rule, reported because of opts.keep */
 };

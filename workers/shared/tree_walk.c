@@ -346,6 +346,7 @@ walk_child(struct tree_walk *w, struct level *l)
 		walk_error(w, ENAMETOOLONG);
 		return;
 	}
+	e.scanned_ns = wall_now_ns();
 	if (fstatat(fd, e.name, &sb, AT_SYMLINK_NOFOLLOW) == -1) {
 		if (errno != ENOENT)
 			walk_error(w, errno);
@@ -404,6 +405,7 @@ walk_start(struct tree_walk *w)
 		level_push(w, fd)->root = 1;
 		return (0);
 	}
+	e.scanned_ns = wall_now_ns();
 	if (tree_stat_at(w->o.rootfd, w->start, &e.st) == -1)
 		return (-1);
 	if (e.st.type == TREE_ABSENT)
