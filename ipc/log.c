@@ -113,7 +113,7 @@ log_line(const char *line, size_t len)
 	while (w == -1 && errno == EINTR);
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 log_put(const char *level, int err, const char *fmt, va_list ap)
 {
 	char line[LOG_LINE_MAX];

@@ -45,15 +45,24 @@ int sandbox_enter(const struct sandbox_spec *spec,
 /* The report as SB_* fields of a READY frame. */
 void sandbox_report_fields(const struct sandbox_report *r, struct buf *out);
 
+#define SANDBOX_TRY_REFUSED  0
+#define SANDBOX_TRY_POSSIBLE 1
+#define SANDBOX_TRY_ALLOWED  2 /* the role may: sandbox_act_forbidden() */
+
 /*
  * Try forbidden act number `act` (1..sandbox_act_count()) inside the sandbox
- * and end the process: exit code 0 when it was refused (the errno's name is
- * written to standard output), 1 when it was possible; the kernel may end the
- * process first, which is a refusal too.
+ * and end the process with SANDBOX_TRY_*; the errno's name is written to
+ * standard output when it was refused.  The kernel may end the process first
+ * (SIGSYS; SIGABRT in trap mode), which is a refusal too.
  */
 void sandbox_try(enum proc role, unsigned act)
     __attribute__((noreturn));
+
+/* For the supervisor: how many acts there are, and their names in JSON. */
 unsigned sandbox_act_count(void);
 const char *sandbox_act_name(unsigned act);
+
+/* False for an act that belongs to the work of the role. */
+bool sandbox_act_forbidden(enum proc role, unsigned act);
 
 #endif
