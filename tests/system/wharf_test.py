@@ -41,6 +41,7 @@ TMP = os.environ.get("WHARF_TMP")
 
 _count = 0
 _failed = 0
+_scratched = 0
 _noted = []     # objects whose logs explain a failure
 
 
@@ -109,9 +110,38 @@ def seeded():
     return random.Random(seed)
 
 
+SERVE = "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"
+DOCKERFILE = """\
+FROM wharf-test-base:1
+WORKDIR /app
+COPY words/ words/
+RUN echo run >>/var/runs && cat words/* | tr a-z A-Z >loud
+COPY plain/ plain/
+EXPOSE 8080
+CMD ["sh", "-c", "%s"]
+""" % SERVE
+
+
+def small_project():
+    """A context with one step (loud from words/) and plain files."""
+    path = os.path.realpath(scratch("small"))
+    write(path + "/Dockerfile", DOCKERFILE, 0o644)
+    write(path + "/.dockerignore", "*.log\nplain/secret\n", 0o644)
+    write(path + "/words/one", "one\n", 0o644)
+    write(path + "/words/two", "two\n", 0o644)
+    write(path + "/plain/page", "first\n", 0o644)
+    write(path + "/plain/old", "old\n", 0o644)
+    write(path + "/plain/secret", "secret\n", 0o644)
+    return path
+
+
 def scratch(name):
     """A new directory that everyone may enter and that ends with the test."""
-    path = tempfile.mkdtemp(prefix=name + ".", dir=TMP)
+    global _scratched
+    _scratched += 1
+    path = "%s/%s-%d-%d" % (TMP or tempfile.gettempdir(), name, os.getpid(),
+                            _scratched)
+    os.mkdir(path, 0o755)
     os.chmod(path, 0o755)
     return path
 
@@ -136,6 +166,7 @@ class Engine:
         self.bridge = bridge
         self.process = None
         self.gid = None
+        self.end = None     # what the log ended with
         _noted.append(self)
 
     def __enter__(self):
@@ -145,6 +176,7 @@ class Engine:
 
     def __exit__(self, *exc):
         self.stop()
+        self.end = self.tail()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def start(self, *more):
@@ -222,20 +254,21 @@ class Engine:
         return self.docker("ps", "-aq", "--no-trunc", *args).split()
 
     def tail(self):
-        try:
-            with open(self.dir + "/log", errors="replace") as f:
-                return "engine:\n" + "".join(f.readlines()[-15:])
-        except OSError as e:
-            return "engine: no log: %s" % e
+        if self.end is not None:
+            return self.end
+        with open(self.dir + "/log", errors="replace") as f:
+            return "engine:\n" + "".join(f.readlines()[-15:])
 
 
 class Events:
     """Follows the engine's events across its restarts, each event once.
 
-    What an engine had not sent when it was killed is lost with it."""
+    What an engine had not sent when it was killed is lost with it.  Images
+    that get the name `hold` get a second one, so that they can be looked at
+    when they have been replaced."""
 
-    def __init__(self, engine):
-        self.engine = engine
+    def __init__(self, engine, hold=None):
+        self.engine, self.hold = engine, hold
         self.events = []
         self.seen = set()
         self.since = "%.9f" % time.time()
@@ -256,6 +289,9 @@ class Events:
                 self.seen.add(line)
                 e = json.loads(line)
                 self.events.append(e)
+                if self.hold is not None and is_tag(e, self.hold):
+                    self.engine.docker("tag", e["Actor"]["ID"], "held:%d" %
+                                       len(self.events), check=False)
                 self.since = "%d.%09d" % divmod(e["timeNano"], 10**9)
             self.client.wait()
             time.sleep(0.05)
@@ -268,16 +304,19 @@ class Events:
     def tagged(self, name):
         """Ids of all images that ever had this name, in order."""
         return list(dict.fromkeys(
-            e["Actor"]["ID"] for e in list(self.events)
-            if e["Type"] == "image" and e["Action"] == "tag" and
-            e["Actor"]["Attributes"].get("name", "") in
-            (name, name + ":latest")))
+            e["Actor"]["ID"] for e in list(self.events) if is_tag(e, name)))
 
     def stop(self):
         self.ended = True
         if self.client:
             self.client.terminate()
         self.thread.join(5)
+
+
+def is_tag(event, name):
+    """Whether an image gets this name, with whatever tag."""
+    return event["Type"] == "image" and event["Action"] == "tag" and \
+        event["Actor"]["Attributes"].get("name", "").split(":")[0] == name
 
 
 # ---------------------------------------------------------------- trees
