@@ -1,0 +1,453 @@
+/*
+ * Command line and environment of wharfd, see options.h.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "options.h"
+
+#define DEFAULT_HOST "unix:///var/run/docker.sock"
+
+enum {
+	OPT_NAME = 256,
+	OPT_NETWORK,
+	OPT_KEEP,
+	OPT_SANDBOX,
+	OPT_REQUIRE,
+	OPT_PROBE,
+	OPT_WRAP,
+	OPT_MAX_RESTARTS,
+	OPT_DOCKERFILE,
+	OPT_TARGET,
+	OPT_BUILD_ARG,
+	OPT_VOLUME,
+};
+
+static const struct option longopts[] = {
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "network", required_argument, NULL, OPT_NETWORK },
+	{ "keep", no_argument, NULL, OPT_KEEP },
+	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
+	{ "require-sandbox", no_argument, NULL, OPT_REQUIRE },
+	{ "probe-sandbox", no_argument, NULL, OPT_PROBE },
+	{ "wrap", required_argument, NULL, OPT_WRAP },
+	{ "max-restarts", required_argument, NULL, OPT_MAX_RESTARTS },
+	{ "dockerfile", required_argument, NULL, OPT_DOCKERFILE },
+	{ "target", required_argument, NULL, OPT_TARGET },
+	{ "build-arg", required_argument, NULL, OPT_BUILD_ARG },
+	{ "volume", required_argument, NULL, OPT_VOLUME },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char usage[] =
+    "usage: wharfd [-dnvV] [-s socket] [-D token]... [-e K=V]... "
+    "[-p HOST:CONTAINER]...\n"
+    "              [-v SRC:DST]... [--network N] [--name NAME] [--keep]\n"
+    "              [--dockerfile FILE] [--target STAGE] "
+    "[--build-arg K=V]...\n"
+    "              [--sandbox on|trap|off] [--require-sandbox]\n"
+    "              [--max-restarts N] [--wrap WORKER=COMMAND] DIR\n"
+    "       wharfd --probe-sandbox [-j]\n";
+
+static int __attribute__((format(printf, 2, 3)))
+options_fail(int *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "wharfd: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	*code = EX_USAGE;
+	return (-1);
+}
+
+static void
+strings_add(struct strings *l, const char *s)
+{
+	l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
+	l->v[l->n++] = xstrdup(s);
+}
+
+static void
+strings_free(struct strings *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i]);
+	free(l->v);
+}
+
+static void
+options_set(char **p, const char *s)
+{
+	free(*p);
+	*p = xstrdup(s);
+}
+
+static bool
+name_is_valid(const char *s)
+{
+	size_t n = strspn(s,
+	    "abcdefghijklmnopqrstuvwxyz0123456789_.-");
+
+	return (n > 0 && s[n] == '\0' && strchr("_.-", s[0]) == NULL &&
+	    strchr("_.-", s[n - 1]) == NULL && n <= 100);
+}
+
+char *
+options_name_from_dir(const char *dir)
+{
+	const char *base = strrchr(dir, '/');
+	char *name = xstrdup(base != NULL ? base + 1 : dir);
+	size_t out = 0;
+
+	for (const char *p = base != NULL ? base + 1 : dir; *p != '\0'; p++) {
+		char c = *p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p;
+		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+
+		/* separators never lead, trail or repeat: one rule for all */
+		if (plain)
+			name[out++] = c;
+		else if (out > 0 && name[out - 1] != '-')
+			name[out++] = '-';
+	}
+	while (out > 0 && name[out - 1] == '-')
+		out--;
+	name[out > 100 ? 100 : out] = '\0';
+	if (!name_is_valid(name)) {
+		free(name);
+		return (NULL);
+	}
+	return (name);
+}
+
+int
+options_engine_host(const char *docker_host, char **host)
+{
+	const char *h = docker_host != NULL && *docker_host != '\0' ?
+	    docker_host :
+	    DEFAULT_HOST;
+
+	if (strncmp(h, "unix://", 7) == 0 && h[7] == '/') {
+		*host = xstrdup(h);
+		return (0);
+	}
+	fprintf(stderr, "wharfd: DOCKER_HOST=%s: only unix:///path is served "
+	    "so far, not %s\n", h,
+	    strncmp(h, "ssh://", 6) == 0       ? "ssh" :
+		strncmp(h, "tcp://", 6) == 0   ? "tcp" :
+		strncmp(h, "unix://", 7) == 0  ? "a relative path" :
+						 "this scheme");
+	return (-1);
+}
+
+static int
+options_sandbox(struct options *o, const char *s, int *code)
+{
+	if (strcmp(s, "on") == 0)
+		o->sandbox = SANDBOX_ON;
+	else if (strcmp(s, "trap") == 0)
+		o->sandbox = SANDBOX_TRAP;
+	else if (strcmp(s, "off") == 0)
+		o->sandbox = SANDBOX_OFF;
+	else
+		return (options_fail(code,
+		    "--sandbox: on, trap or off, not '%s'", s));
+	return (0);
+}
+
+static int
+options_wrap(struct options *o, const char *s, int *code)
+{
+	const char *eq = strchr(s, '=');
+	char *role;
+
+	if (eq == NULL || eq[1] == '\0')
+		return (options_fail(code, "--wrap: WORKER=COMMAND, not '%s'",
+		    s));
+	role = xstrndup(s, (size_t)(eq - s));
+	o->wrap_role = proc_by_name(role);
+	free(role);
+	if (o->wrap_role < PROC_WATCH || o->wrap_role > PROC_CONTROL)
+		return (options_fail(code, "--wrap: no worker in '%s'", s));
+	options_set(&o->wrap, eq + 1);
+	return (0);
+}
+
+/* K=V, with a name; the engine would take other things silently. */
+static int
+options_add_pair(struct strings *l, const char *what, const char *s, int *code)
+{
+	if (s[0] == '=' || strchr(s, '=') == NULL)
+		return (options_fail(code, "%s: K=V, not '%s'", what, s));
+	strings_add(l, s);
+	return (0);
+}
+
+static int
+options_long(struct options *o, int opt, const char *arg, int *code)
+{
+	const char *err;
+
+	switch (opt) {
+	case OPT_NAME:
+		if (!name_is_valid(arg))
+			return (options_fail(code, "--name: '%s' is no name for "
+			    "an image and a container", arg));
+		options_set(&o->name, arg);
+		return (0);
+	case OPT_NETWORK:
+		options_set(&o->network, arg);
+		return (0);
+	case OPT_KEEP:
+		o->keep = true;
+		return (0);
+	case OPT_SANDBOX:
+		return (options_sandbox(o, arg, code));
+	case OPT_REQUIRE:
+		o->require_sandbox = true;
+		return (0);
+	case OPT_PROBE:
+		o->probe = true;
+		return (0);
+	case OPT_WRAP:
+		return (options_wrap(o, arg, code));
+	case OPT_MAX_RESTARTS:
+		o->max_restarts = (unsigned)strtonum(arg, 1, 1000000, &err);
+		return (err == NULL ? 0 :
+			options_fail(code, "--max-restarts: %s", err));
+	case OPT_DOCKERFILE:
+		options_set(&o->dockerfile, arg);
+		return (0);
+	case OPT_TARGET:
+		options_set(&o->target, arg);
+		return (0);
+	case OPT_BUILD_ARG:
+		return (options_add_pair(&o->build_args, "--build-arg", arg,
+		    code));
+	case OPT_VOLUME:
+		strings_add(&o->binds, arg);
+		return (0);
+	default:
+		fputs(usage, stderr);
+		*code = EX_USAGE;
+		return (-1);
+	}
+}
+
+/* An operand: DIR, or what follows a -v that was a volume after all. */
+static int
+options_operand(struct options *o, const char *arg, bool after_v, int *code)
+{
+	if (after_v && strchr(arg, ':') != NULL) {
+		o->verbose--;
+		strings_add(&o->binds, arg);
+		return (0);
+	}
+	if (o->dir != NULL)
+		return (options_fail(code, "one directory only, not '%s' too",
+		    arg));
+	o->dir = xstrdup(arg);
+	return (0);
+}
+
+static int
+options_short(struct options *o, int opt, const char *arg, int *code)
+{
+	switch (opt) {
+	case 'd':
+		o->foreground = true;
+		return (0);
+	case 'n':
+		o->check = true;
+		return (0);
+	case 'v':
+		o->verbose++;
+		return (0);
+	case 'j':
+		o->json = true;
+		return (0);
+	case 's':
+		options_set(&o->socket, arg);
+		return (0);
+	case 'D':
+		strings_add(&o->tokens, arg);
+		return (0);
+	case 'e':
+		return (options_add_pair(&o->env, "-e", arg, code));
+	case 'p':
+		strings_add(&o->ports, arg);
+		return (0);
+	case 'V':
+		printf("wharfd %s\n", WHARF_VERSION);
+		*code = EX_OK;
+		return (-1);
+	default:
+		return (options_long(o, opt, arg, code));
+	}
+}
+
+static int
+options_getopt(struct options *o, int argc, char **argv, int *code)
+{
+	bool after_v = false;
+	int c, r;
+
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "-dnvVjs:D:e:p:", longopts,
+		    NULL)) != -1) {
+		r = c == 1 ? options_operand(o, optarg, after_v, code) :
+			     options_short(o, c, optarg, code);
+		if (r == -1)
+			return (-1);
+		after_v = c == 'v';
+	}
+	for (; optind < argc; optind++)
+		if (options_operand(o, argv[optind], false, code) == -1)
+			return (-1);
+	return (0);
+}
+
+static char *
+options_default_socket(void)
+{
+	const char *s;
+
+	if ((s = getenv("WHARF_SOCKET")) != NULL && *s != '\0')
+		return (xstrdup(s));
+	if (geteuid() == 0)
+		return (xstrdup("/run/wharf/ctl.sock"));
+	if ((s = getenv("XDG_RUNTIME_DIR")) != NULL && *s == '/')
+		return (xasprintf("%s/wharf/ctl.sock", s));
+	return (xasprintf("/tmp/wharf-%u/ctl.sock", geteuid()));
+}
+
+/* The workers stand beside wharfd in a build tree, else in libexec. */
+static char *
+options_libexec(void)
+{
+	char self[PATH_MAX], *slash, *probe;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		if (slash != NULL) {
+			*slash = '\0';
+			probe = xasprintf("%s/wharf-watch", self);
+			n = access(probe, X_OK);
+			free(probe);
+			if (n == 0)
+				return (xstrdup(self));
+		}
+	}
+	return (xstrdup(WHARF_LIBEXECDIR));
+}
+
+/* The Dockerfile's path below the directory. */
+static int
+options_dockerfile(struct options *o, int *code)
+{
+	struct stat st;
+	char *path;
+	int r;
+
+	if (o->dockerfile == NULL)
+		o->dockerfile = xstrdup("Dockerfile");
+	if (o->dockerfile[0] == '/' || strstr(o->dockerfile, "..") != NULL)
+		return (options_fail(code, "--dockerfile: '%s' is not below %s",
+		    o->dockerfile, o->dir));
+	path = xasprintf("%s/%s", o->dir, o->dockerfile);
+	r = stat(path, &st);
+	if (r == -1 || !S_ISREG(st.st_mode)) {
+		fprintf(stderr, "wharfd: %s: %s\n", path,
+		    r == -1 ? strerror(errno) : "not a file");
+		*code = EX_NOINPUT;
+		r = -1;
+	}
+	free(path);
+	return (r);
+}
+
+static int
+options_dir(struct options *o, int *code)
+{
+	char *real = realpath(o->dir, NULL);
+	struct stat st;
+
+	if (real == NULL || stat(real, &st) == -1 || !S_ISDIR(st.st_mode)) {
+		fprintf(stderr, "wharfd: %s: %s\n", o->dir,
+		    real == NULL ? strerror(errno) : "not a directory");
+		free(real);
+		*code = EX_NOINPUT;
+		return (-1);
+	}
+	free(o->dir);
+	o->dir = real;
+	if (o->name == NULL)
+		o->name = options_name_from_dir(o->dir);
+	if (o->name == NULL)
+		return (options_fail(code, "%s gives no name for image and "
+		    "container: use --name", o->dir));
+	return (options_dockerfile(o, code));
+}
+
+int
+options_parse(struct options *o, int argc, char **argv, int *code)
+{
+	const char *api = getenv("DOCKER_API_VERSION");
+
+	memset(o, 0, sizeof(*o));
+	if (options_getopt(o, argc, argv, code) == -1)
+		return (-1);
+	o->libexec = options_libexec();
+	if (o->socket == NULL)
+		o->socket = options_default_socket();
+	if (api != NULL && *api != '\0')
+		o->api = xstrdup(api);
+	if (o->probe)
+		return (0);
+	if (o->dir == NULL) {
+		fputs(usage, stderr);
+		*code = EX_USAGE;
+		return (-1);
+	}
+	if (!o->foreground && !o->check && getpid() != 1)
+		return (options_fail(code,
+		    "-d is needed: a directory is served in the foreground"));
+	if (options_engine_host(getenv("DOCKER_HOST"), &o->host) == -1) {
+		*code = EX_UNAVAILABLE;
+		return (-1);
+	}
+	return (options_dir(o, code));
+}
+
+void
+options_free(struct options *o)
+{
+	free(o->dir);
+	free(o->name);
+	free(o->socket);
+	free(o->host);
+	free(o->api);
+	free(o->dockerfile);
+	free(o->target);
+	free(o->network);
+	free(o->wrap);
+	free(o->libexec);
+	strings_free(&o->env);
+	strings_free(&o->ports);
+	strings_free(&o->binds);
+	strings_free(&o->build_args);
+	strings_free(&o->tokens);
+}

@@ -1,0 +1,407 @@
+/*
+ * Frames between workers: who gets what, and what happens to requests when
+ * one of both ends dies.  Supervisor.  Payloads pass unread.
+ *
+ * A request gets an id of the supervisor's own on its way, so that ids of
+ * different askers never meet and an answer finds its asker.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rpc.h"
+#include "sup.h"
+
+#define ROUTE_HIGH    (1024 * 1024) /* queued bytes that stop the senders */
+#define ROUTE_HUNG_MS 5000	    /* over it for so long: hung */
+#define ROUTE_WAIT    (4 * 1024 * 1024) /* for a worker that is not READY */
+
+static void
+route_err(struct child *to, uint32_t id, enum err_code code)
+{
+	if (to->ch != NULL)
+		rpc_answer_err(to->ch, id, code, 0, err_name(code));
+}
+
+static struct route **
+route_find(struct sup *s, uint32_t id)
+{
+	struct route **p;
+
+	for (p = &s->routes; *p != NULL; p = &(*p)->next)
+		if ((*p)->id == id)
+			return (p);
+	return (NULL);
+}
+
+static struct route *
+route_find_asked(struct sup *s, const struct child *from, uint32_t from_id)
+{
+	for (struct route *r = s->routes; r != NULL; r = r->next)
+		if (r->from == from && r->from_id == from_id)
+			return (r);
+	return (NULL);
+}
+
+static void
+route_drop(struct route **p)
+{
+	struct route *r = *p;
+
+	*p = r->next;
+	free(r);
+}
+
+/* Back-pressure: the sender is not read until the receiver has drained. */
+
+static void
+route_on_hung(void *arg)
+{
+	struct child *c = arg;
+
+	if (c->ch == NULL || channel_queued(c->ch) <= ROUTE_HIGH)
+		return;
+	log_warnx("%s does not read what is sent to it; killing it",
+	    proc_name(c->role));
+	kill(c->pid, SIGKILL);
+}
+
+static void
+route_hold(struct child *from, struct child *to)
+{
+	if (channel_queued(to->ch) <= ROUTE_HIGH)
+		return;
+	if (!loop_timer_is_set(&to->over))
+		loop_timer_in_ms(to->sup->loop, &to->over, ROUTE_HUNG_MS,
+		    route_on_hung, to);
+	if (from != NULL && from->ch != NULL && from->held_by == NULL) {
+		from->held_by = to;
+		channel_pause(from->ch, true);
+	}
+}
+
+void
+route_child_drained(struct child *c)
+{
+	struct sup *s = c->sup;
+
+	loop_timer_cancel(&c->over);
+	for (size_t i = 0; i < s->nchildren; i++) {
+		struct child *o = &s->children[i];
+
+		if (o->held_by != c)
+			continue;
+		o->held_by = NULL;
+		if (o->ch != NULL)
+			channel_pause(o->ch, false);
+	}
+}
+
+/* Delivery, now or when the receiver is READY. */
+
+static void
+route_wait(struct child *to, const struct frame_head *head,
+    const void *payload, size_t len, int fd)
+{
+	struct waiting *w;
+
+	if (to->wait_bytes + len > ROUTE_WAIT) {
+		log_warnx("too much waits for %s; dropping a %s",
+		    proc_name(to->role), msg_def(head->type)->name);
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	w = xcalloc(1, sizeof(*w) + len);
+	w->head = *head;
+	w->fd = fd;
+	w->len = len;
+	memcpy(w->payload, payload, len);
+	*to->wait_tail = w;
+	to->wait_tail = &w->next;
+	to->wait_bytes += len;
+}
+
+static void
+route_deliver(struct child *from, struct child *to,
+    const struct frame_head *head, const void *payload, size_t len, int fd)
+{
+	if (!child_is_ready(to)) {
+		route_wait(to, head, payload, len, fd);
+		return;
+	}
+	channel_forward(to->ch, head, payload, len, fd);
+	route_hold(from, to);
+}
+
+/* The head as the receiver sees it. */
+static struct frame_head
+route_head(const struct child *from, const struct frame *f, uint32_t id)
+{
+	struct frame_head h = f->head;
+
+	h.source = (uint8_t)from->role;
+	h.instance = (uint8_t)from->instance;
+	h.generation = from->generation;
+	h.id = id;
+	return (h);
+}
+
+/* Notes. */
+
+static void
+route_stick(struct child *from, const struct frame *f,
+    const struct frame_head *h)
+{
+	struct sup *s = from->sup;
+	struct sticky **p, *n;
+	uint32_t key;
+
+	if (f->head.type != MSG_ENG_STATE && f->head.type != MSG_TREE)
+		return;
+	memcpy(&key, f->payload, sizeof(key));
+	for (p = &s->stickies; *p != NULL; p = &(*p)->next)
+		if ((*p)->head.type == f->head.type && (*p)->key == key)
+			break;
+	if (*p != NULL) {
+		n = *p;
+		*p = n->next;
+		free(n);
+	}
+	n = xcalloc(1, sizeof(*n) + f->payload_len);
+	n->source = from;
+	n->key = key;
+	n->head = *h;
+	n->len = f->payload_len;
+	memcpy(n->payload, f->payload, n->len);
+	n->next = s->stickies;
+	s->stickies = n;
+}
+
+static void
+route_note(struct child *from, struct frame *f)
+{
+	struct sup *s = from->sup;
+	struct frame_head h = route_head(from, f, f->head.id);
+
+	route_stick(from, f, &h);
+	for (size_t i = 0; i < s->nchildren; i++) {
+		struct child *to = &s->children[i];
+
+		if (to == from || (f->def->to & PROC_BIT(to->role)) == 0)
+			continue;
+		/* who is not there is told when it comes, if it matters then */
+		if (child_is_ready(to) || f->head.type == MSG_EVENT)
+			route_deliver(from, to, &h, f->payload, f->payload_len,
+			    -1);
+	}
+}
+
+/* Requests and answers. */
+
+static unsigned
+route_count(struct sup *s, const struct child *from, uint16_t type)
+{
+	unsigned n = 0;
+
+	for (struct route *r = s->routes; r != NULL; r = r->next)
+		n += r->from == from && r->type == type;
+	return (n);
+}
+
+static struct child *
+route_answerer(struct sup *s, const struct msg_def *d)
+{
+	for (size_t i = 0; i < s->nchildren; i++)
+		if (d->to & PROC_BIT(s->children[i].role))
+			return (&s->children[i]);
+	return (NULL);
+}
+
+static void
+route_req(struct child *from, struct frame *f)
+{
+	struct sup *s = from->sup;
+	struct child *to = route_answerer(s, f->def);
+	struct frame_head h;
+	struct route *r;
+
+	if (to == NULL || route_find_asked(s, from, f->head.id) != NULL) {
+		route_err(from, f->head.id, ERR_INVALID);
+		return;
+	}
+	if (route_count(s, from, f->head.type) >= f->def->cap) {
+		route_err(from, f->head.id, ERR_BUSY);
+		return;
+	}
+	r = xcalloc(1, sizeof(*r));
+	do
+		r->id = ++s->last_route;
+	while (r->id == 0 || route_find(s, r->id) != NULL);
+	r->from_id = f->head.id;
+	r->from = from;
+	r->to = to;
+	r->type = f->head.type;
+	r->next = s->routes;
+	s->routes = r;
+	h = route_head(from, f, r->id);
+	route_deliver(from, to, &h, f->payload, f->payload_len,
+	    frame_take_fd(f));
+}
+
+static void
+route_follow(struct child *from, struct frame *f)
+{
+	struct route *r = route_find_asked(from->sup, from, f->head.id);
+	struct frame_head h;
+
+	if (r == NULL)
+		return; /* it has been answered meanwhile */
+	h = route_head(from, f, r->id);
+	route_deliver(from, r->to, &h, f->payload, f->payload_len,
+	    frame_take_fd(f));
+}
+
+static void
+route_rep(struct child *from, struct frame *f)
+{
+	struct route **p = route_find(from->sup, f->head.id);
+	struct child *to;
+	struct frame_head h;
+
+	/* the asker may have died; somebody else's request is not answered */
+	if (p == NULL || (*p)->to != from ||
+	    (f->def->to & PROC_BIT((*p)->from->role)) == 0)
+		return;
+	to = (*p)->from;
+	h = route_head(from, f, (*p)->from_id);
+	if ((f->head.flags & F_MORE) == 0)
+		route_drop(p);
+	if (to->ch == NULL)
+		return;
+	channel_forward(to->ch, &h, f->payload, f->payload_len,
+	    frame_take_fd(f));
+	route_hold(from, to);
+}
+
+void
+route_frame(struct child *c, struct frame *f)
+{
+	if (c->policy.phase != POLICY_READY) {
+		log_warnx("%s sends %s before READY; killing it",
+		    proc_name(c->role), f->def->name);
+		kill(c->pid, SIGKILL);
+		return;
+	}
+	switch (f->def->kind) {
+	case MSG_KIND_NOTE:
+		route_note(c, f);
+		break;
+	case MSG_KIND_REQ:
+		route_req(c, f);
+		break;
+	case MSG_KIND_FOLLOW:
+		route_follow(c, f);
+		break;
+	case MSG_KIND_REP:
+		route_rep(c, f);
+		break;
+	}
+}
+
+/* Life and death. */
+
+static void
+route_tell_peers(struct child *c, enum peer_state state)
+{
+	struct sup *s = c->sup;
+	struct msg_peer m = { .role = c->role, .instance = c->instance,
+		.generation = c->generation, .state = state };
+
+	for (size_t i = 0; i < s->nchildren; i++)
+		if (&s->children[i] != c && child_is_ready(&s->children[i]))
+			child_send(&s->children[i], MSG_PEER, &m, NULL, -1);
+}
+
+/* What waited goes out, but for requests whose askers are gone. */
+static void
+route_flush(struct child *c)
+{
+	struct waiting *w, *next;
+
+	w = c->wait;
+	c->wait = NULL;
+	c->wait_tail = &c->wait;
+	c->wait_bytes = 0;
+	for (; w != NULL; w = next) {
+		next = w->next;
+		if (msg_def(w->head.type)->kind == MSG_KIND_NOTE ||
+		    route_find(c->sup, w->head.id) != NULL)
+			channel_forward(c->ch, &w->head, w->payload, w->len,
+			    w->fd);
+		else if (w->fd != -1)
+			close(w->fd);
+		free(w);
+	}
+}
+
+void
+route_child_ready(struct child *c)
+{
+	struct sup *s = c->sup;
+
+	for (struct sticky *n = s->stickies; n != NULL; n = n->next)
+		if (n->source != c &&
+		    msg_def(n->head.type)->to & PROC_BIT(c->role))
+			channel_forward(c->ch, &n->head, n->payload, n->len,
+			    -1);
+	route_flush(c);
+	route_tell_peers(c, PEER_READY);
+}
+
+/* A request that still waits in c's queue was not lost with c. */
+static bool
+route_is_waiting(const struct child *c, uint32_t id)
+{
+	for (const struct waiting *w = c->wait; w != NULL; w = w->next)
+		if (w->head.id == id &&
+		    msg_def(w->head.type)->kind == MSG_KIND_REQ)
+			return (true);
+	return (false);
+}
+
+void
+route_child_died(struct child *c)
+{
+	struct sup *s = c->sup;
+	struct route **p = &s->routes;
+	struct sticky **q = &s->stickies, *n;
+
+	while (*p != NULL) {
+		struct route *r = *p;
+		struct frame_head h = { .type = MSG_CANCEL, .id = r->id,
+			.source = (uint8_t)c->role,
+			.instance = (uint8_t)c->instance,
+			.generation = c->generation };
+
+		if (r->from == c) {
+			if (child_is_ready(r->to))
+				channel_forward(r->to->ch, &h, NULL, 0, -1);
+			route_drop(p);
+		} else if (r->to == c && !route_is_waiting(c, r->id)) {
+			route_err(r->from, r->from_id, ERR_WORKER_LOST);
+			route_drop(p);
+		} else
+			p = &r->next;
+	}
+	while ((n = *q) != NULL)
+		if (n->source == c) {
+			*q = n->next;
+			free(n);
+		} else
+			q = &n->next;
+	c->held_by = NULL;
+	route_child_drained(c);
+	route_tell_peers(c, PEER_DOWN);
+}
