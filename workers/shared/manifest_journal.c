@@ -513,17 +513,20 @@ static int
 load_slot(struct manifest *m)
 {
 	uint64_t length, off, cost;
+	int damaged = 0;
 
 	length = __atomic_load_n(&slot_head(m, m->slot)->length,
 	    __ATOMIC_ACQUIRE);
-	if (length > slot_room(m) || length % REC_ALIGN != 0)
-		return (1);
+	if (length > slot_room(m) || length % REC_ALIGN != 0) {
+		length = slot_room(m);
+		damaged = 1;
+	}
 	for (off = 0; off < length; off += cost)
 		if ((cost = load_record(m, off, length)) == 0 ||
 		    cost > length - off)
 			return (1);
 	m->length = length;
-	return (slot_head(m, m->slot)->lossy != 0);
+	return (damaged || slot_head(m, m->slot)->lossy != 0);
 }
 
 int
