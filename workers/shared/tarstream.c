@@ -2,9 +2,11 @@
  * The tar writer of tarstream.h, on libarchive.  Runs in the image and push
  * workers.
  *
- * The "pax" format and not "pax restricted": the latter drops the nanoseconds
- * of a time unless the entry needs an extended header anyway.  With no atime,
- * ctime or xattr set both write the same otherwise.
+ * Two writers share the buffer.  What plain ustar can hold goes through that;
+ * the rest, and what has nanoseconds, through pax in binary mode, which never
+ * asks the locale for a conversion but spends 1 KiB on an extended header for
+ * each entry.  ("pax restricted" drops the nanoseconds of a time unless the
+ * entry needs an extended header anyway.)
  */
 #include <sys/stat.h>
 #include <archive.h>
@@ -21,7 +23,9 @@
 #define TARSTREAM_LIMIT (256 * 1024)
 
 struct tarstream {
-	struct archive *a;
+	struct archive *pax;
+	struct archive *ustar;
+	struct archive *a; /* the one that has the present entry */
 	struct buf out;
 	size_t head; /* bytes of out that are already written */
 	size_t limit;
@@ -49,6 +53,26 @@ out_write(struct archive *a, void *arg, const void *data, size_t len)
 	return ((la_ssize_t)len);
 }
 
+/* Unbuffered, so that the writers' output does not mix up. */
+static int
+writer_open(struct tarstream *ts, struct archive *a)
+{
+	if (archive_write_set_bytes_per_block(a, 0) != ARCHIVE_OK ||
+	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
+	    archive_write_open(a, ts, NULL, out_write, NULL) != ARCHIVE_OK)
+		return (-1);
+	return (0);
+}
+
+static void
+writer_free(struct archive *a)
+{
+	if (a == NULL)
+		return;
+	archive_write_fail(a); /* writes no end of archive */
+	archive_write_free(a);
+}
+
 struct tarstream *
 tarstream_new(size_t limit)
 {
@@ -56,21 +80,20 @@ tarstream_new(size_t limit)
 
 	ts->limit = limit != 0 ? limit : TARSTREAM_LIMIT;
 	ts->fd = -1;
-	if ((ts->a = archive_write_new()) == NULL)
-		goto fail;
-	/* Names are bytes: no conversion, so no locale is asked. */
-	if (archive_write_set_format_pax(ts->a) != ARCHIVE_OK ||
-	    archive_write_set_options(ts->a, "hdrcharset=BINARY") !=
-	    ARCHIVE_OK ||
-	    archive_write_set_bytes_per_block(ts->a, 0) != ARCHIVE_OK ||
-	    archive_write_set_bytes_in_last_block(ts->a, 1) != ARCHIVE_OK ||
-	    archive_write_open(ts->a, ts, NULL, out_write, NULL) != ARCHIVE_OK)
-		goto fail;
+	ts->pax = archive_write_new();
+	ts->ustar = archive_write_new();
+	if (ts->pax == NULL || ts->ustar == NULL ||
+	    archive_write_set_format_pax(ts->pax) != ARCHIVE_OK ||
+	    archive_write_set_options(ts->pax, "hdrcharset=BINARY") !=
+	    ARCHIVE_OK || writer_open(ts, ts->pax) == -1 ||
+	    archive_write_set_format_ustar(ts->ustar) != ARCHIVE_OK ||
+	    writer_open(ts, ts->ustar) == -1) {
+		tarstream_free(ts);
+		errno = ENOMEM;
+		return (NULL);
+	}
+	ts->a = ts->pax;
 	return (ts);
-fail:
-	tarstream_free(ts);
-	errno = ENOMEM;
-	return (NULL);
 }
 
 void
@@ -78,10 +101,8 @@ tarstream_free(struct tarstream *ts)
 {
 	if (ts == NULL)
 		return;
-	if (ts->a != NULL) {
-		archive_write_fail(ts->a); /* no trailer for half an archive */
-		archive_write_free(ts->a);
-	}
+	writer_free(ts->pax);
+	writer_free(ts->ustar);
 	if (ts->fd != -1)
 		close(ts->fd);
 	buf_free(&ts->out);
@@ -150,11 +171,18 @@ static int
 entry_begin(struct tarstream *ts, const struct tarstream_entry *e)
 {
 	struct archive_entry *ae = entry_make(ts, e);
-	int rc;
+	int rc = ARCHIVE_FAILED;
 
 	if (ae == NULL)
 		return (stream_broken(ts));
-	rc = archive_write_header(ts->a, ae);
+	/* "Failed" is an entry that the format cannot hold. */
+	ts->a = ts->ustar;
+	if (e->mtime_ns % 1000000000 == 0)
+		rc = archive_write_header(ts->a, ae);
+	if (rc == ARCHIVE_FAILED) {
+		ts->a = ts->pax;
+		rc = archive_write_header(ts->a, ae);
+	}
 	archive_entry_free(ae);
 	if (rc != ARCHIVE_OK)
 		return (stream_broken(ts));
@@ -282,6 +310,7 @@ tarstream_finish(struct tarstream *ts)
 	}
 	if (ts->finished)
 		return (0);
+	ts->a = ts->pax;
 	if (archive_write_close(ts->a) != ARCHIVE_OK)
 		return (stream_broken(ts));
 	ts->finished = 1;
