@@ -1,0 +1,394 @@
+/*
+ * Status: asked from the four processes that know, told to every client that
+ * waits.  Process: control.
+ *
+ * One gathering runs at a time.  Who asks while it runs is answered by the
+ * next, because its answer must not be older than its question.  A process
+ * that does not answer within STATUS_WAIT_MS is named in the answer, and what
+ * the configuration knows of its part stands in as unknown, so that silence
+ * never looks like "nothing wrong".
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "workers/control/control.h"
+
+#define STATUS_SLICE_MS 20
+
+#define KIND(k) (1u << STATUS_##k)
+
+/* Whom to ask, and what each may speak of. */
+static const struct {
+	enum msg_type type;
+	enum proc proc;
+	uint32_t kinds;
+} sources[] = {
+	{ MSG_STATUS_SUP, PROC_SUP,
+	    KIND(DAEMON) | KIND(WORKER) | KIND(TREE) | KIND(ENGINE) },
+	{ MSG_STATUS_ENGINE, PROC_ENGINE, KIND(ENGINE) },
+	{ MSG_STATUS_WATCH, PROC_WATCH, KIND(TREE) },
+	{ MSG_STATUS_PLAN, PROC_PLAN,
+	    KIND(SERVICE) | KIND(CONTAINER) | KIND(LAST) | KIND(BUILD) },
+};
+#define NSOURCES (sizeof(sources) / sizeof(sources[0]))
+
+/* The order in which kinds are told; those of one line stay in theirs. */
+static const uint32_t ranks[] = {
+	KIND(DAEMON),
+	KIND(WORKER),
+	KIND(ENGINE),
+	KIND(TREE),
+	KIND(SERVICE) | KIND(CONTAINER) | KIND(LAST),
+	KIND(BUILD),
+};
+#define NRANKS (sizeof(ranks) / sizeof(ranks[0]))
+
+struct item {
+	struct item *next;
+	struct msg_status m;
+	struct buf fields;
+};
+
+struct part {
+	struct gather *g;
+	size_t source;
+	uint32_t asked;
+	bool done;   /* the last answer is there */
+	bool failed; /* and it was an error, or none came in time */
+	struct item *items;
+	struct item **tail;
+	struct loop_timer again;
+};
+
+struct gather {
+	struct control *ct;
+	enum { IDLE, ASKING, TELLING } state;
+	uint64_t round; /* of the gathering that runs, or ran last */
+	struct part parts[NSOURCES];
+	size_t bytes;
+	bool cut; /* more items came than are kept */
+	struct loop_timer timer;
+};
+
+static void gather_start(struct gather *g);
+static void gather_tell(void *arg);
+static void part_ask(void *arg);
+
+static void
+part_clear(struct part *p)
+{
+	struct item *it;
+
+	while ((it = p->items) != NULL) {
+		p->items = it->next;
+		p->g->bytes -= sizeof(*it) + it->fields.len;
+		buf_free(&it->fields);
+		free(it);
+	}
+	p->tail = &p->items;
+}
+
+static void
+part_add(struct part *p, uint32_t kind, const void *fields, size_t len)
+{
+	struct gather *g = p->g;
+	struct item *it;
+
+	if (g->bytes + sizeof(*it) + len > STATUS_BYTES_MAX) {
+		g->cut = true;
+		return;
+	}
+	it = xcalloc(1, sizeof(*it));
+	it->m.kind = kind;
+	buf_add(&it->fields, fields, len);
+	g->bytes += sizeof(*it) + len;
+	*p->tail = it;
+	p->tail = &it->next;
+}
+
+/* An item as it came, if its sender may speak of such a thing. */
+static void
+part_take(struct part *p, struct frame *f)
+{
+	const struct msg_status *m = frame_fixed(f);
+	uint32_t bit = m->kind < 32 ? 1u << m->kind : 0;
+
+	if ((sources[p->source].kinds & bit) == 0)
+		log_warnx("%s reports a status of kind %u",
+		    proc_name(f->source), m->kind);
+	else if ((bit & (KIND(CONTAINER) | KIND(LAST))) != 0 &&
+	    p->items == NULL)
+		log_warnx("%s reports a container of no service",
+		    proc_name(f->source));
+	else
+		part_add(p, m->kind, f->tail.data, f->tail.len);
+}
+
+static void
+gather_finish(struct gather *g)
+{
+	for (size_t i = 0; i < NSOURCES; i++)
+		if (!g->parts[i].done)
+			return;
+	loop_timer_cancel(&g->timer);
+	g->state = TELLING;
+	gather_tell(g);
+}
+
+static void
+part_on_answer(void *arg, struct frame *f)
+{
+	struct part *p = arg;
+	struct loop *l = p->g->ct->w->loop;
+
+	if (f->head.type == MSG_STATUS_ITEM)
+		part_take(p, f);
+	if (f->head.flags & F_MORE)
+		return;
+	p->asked = 0;
+	if (rpc_err(f) == ERR_WORKER_LOST) {
+		/* its successor starts in milliseconds: within our time */
+		part_clear(p);
+		loop_timer_in_ms(l, &p->again, 1, part_ask, p);
+		return;
+	}
+	p->done = true;
+	p->failed = f->head.type == MSG_ERR;
+	gather_finish(p->g);
+}
+
+static void
+part_ask(void *arg)
+{
+	struct part *p = arg;
+
+	p->asked = rpc_ask(p->g->ct->w->rpc, sources[p->source].type, 0, NULL,
+	    NULL, -1, part_on_answer, p);
+	if (p->asked == 0)
+		p->done = p->failed = true; /* the whole daemon is ending */
+}
+
+static void
+part_end(struct part *p)
+{
+	if (p->asked != 0)
+		rpc_cancel(p->g->ct->w->rpc, p->asked);
+	p->asked = 0;
+	loop_timer_cancel(&p->again);
+}
+
+static void
+gather_on_timeout(void *arg)
+{
+	struct gather *g = arg;
+
+	for (size_t i = 0; i < NSOURCES; i++) {
+		if (g->parts[i].done)
+			continue;
+		part_end(&g->parts[i]);
+		g->parts[i].done = g->parts[i].failed = true;
+	}
+	gather_finish(g);
+}
+
+static void
+gather_start(struct gather *g)
+{
+	struct part *p;
+
+	g->state = ASKING;
+	g->round++;
+	g->cut = false;
+	loop_timer_in_ms(g->ct->w->loop, &g->timer, STATUS_WAIT_MS,
+	    gather_on_timeout, g);
+	for (size_t i = 0; i < NSOURCES; i++) {
+		p = &g->parts[i];
+		part_clear(p);
+		p->done = p->failed = false;
+	}
+	for (size_t i = 0; i < NSOURCES; i++)
+		part_ask(&g->parts[i]);
+}
+
+/* Standing in for a process that did not answer. */
+
+static void
+stand_in_daemon(struct part *p, struct buf *b)
+{
+	fields_add_str(b, F_RUN, p->g->ct->w->conf.run);
+	fields_add_u64(b, F_PID, (uint64_t)getppid());
+	part_add(p, STATUS_DAEMON, b->data, b->len);
+}
+
+static void
+stand_in_engine(struct part *p, struct buf *b)
+{
+	const struct conf *c = &p->g->ct->w->conf;
+
+	for (size_t i = 0; i < c->nengines; i++) {
+		b->len = 0;
+		fields_add_str(b, F_NAME, c->engines[i].name);
+		fields_add_str(b, F_HOST, c->engines[i].host);
+		fields_add_str(b, F_STATE, "unknown");
+		part_add(p, STATUS_ENGINE, b->data, b->len);
+	}
+}
+
+static void
+stand_in_watch(struct part *p, struct buf *b)
+{
+	const struct conf *c = &p->g->ct->w->conf;
+
+	for (size_t i = 0; i < c->nroots; i++) {
+		b->len = 0;
+		fields_add_str(b, F_ROOT, c->roots[i].path);
+		part_add(p, STATUS_TREE, b->data, b->len);
+	}
+}
+
+static void
+stand_in_plan(struct part *p, struct buf *b)
+{
+	const struct conf *c = &p->g->ct->w->conf;
+	const struct conf_engine *e;
+
+	for (size_t i = 0; i < c->nservices; i++) {
+		b->len = 0;
+		e = conf_engine(c, c->services[i].engine);
+		fields_add_str(b, F_NAME, c->services[i].name);
+		if (e != NULL)
+			fields_add_str(b, F_ENGINE, e->name);
+		fields_add_bool(b, F_IN_STEP, false);
+		fields_add_str(b, F_WHY, "unknown: plan does not answer");
+		part_add(p, STATUS_SERVICE, b->data, b->len);
+	}
+}
+
+static void
+part_stand_in(struct part *p)
+{
+	struct buf b = { 0 };
+
+	part_clear(p);
+	switch (sources[p->source].proc) {
+	case PROC_SUP:
+		stand_in_daemon(p, &b);
+		break;
+	case PROC_ENGINE:
+		stand_in_engine(p, &b);
+		break;
+	case PROC_WATCH:
+		stand_in_watch(p, &b);
+		break;
+	default:
+		stand_in_plan(p, &b);
+		break;
+	}
+	buf_free(&b);
+}
+
+/* Telling. */
+
+static void
+tell_items(const struct gather *g, struct request *r, uint32_t kinds)
+{
+	for (size_t i = 0; i < NSOURCES; i++)
+		for (const struct item *it = g->parts[i].items; it != NULL;
+		    it = it->next)
+			if (kinds & (1u << it->m.kind))
+				rpc_answer(r->client->ch, r->id, MSG_CTL_ITEM,
+				    F_MORE, &it->m, &it->fields, -1);
+}
+
+/* WORKER in the last answer names who did not answer us. */
+static void
+tell_end(const struct gather *g, struct request *r)
+{
+	struct msg_num m = { .n = EX_OK };
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < NSOURCES; i++)
+		if (g->parts[i].failed)
+			fields_add_str(&b, F_WORKER,
+			    proc_name(sources[i].proc));
+	if (g->cut)
+		fields_add_str(&b, F_TEXT, "too much to show: cut");
+	rpc_answer(r->client->ch, r->id, MSG_CTL_OK, 0, &m, &b, -1);
+	buf_free(&b);
+	request_free(r);
+}
+
+static struct request *
+gather_find(const struct gather *g, uint64_t round)
+{
+	for (struct client *c = g->ct->clients; c != NULL; c = c->next)
+		for (struct request *r = c->requests; r != NULL; r = r->next)
+			if (r->type == MSG_CTL_STATUS && r->round == round)
+				return (r);
+	return (NULL);
+}
+
+static void
+gather_tell(void *arg)
+{
+	struct gather *g = arg;
+	mono_t start = mono_now();
+	struct request *r;
+
+	for (size_t i = 0; i < NSOURCES; i++)
+		if (g->parts[i].failed && g->parts[i].items == NULL)
+			part_stand_in(&g->parts[i]);
+	while ((r = gather_find(g, g->round)) != NULL) {
+		for (size_t i = 0; i < NRANKS; i++)
+			tell_items(g, r, ranks[i]);
+		tell_end(g, r);
+		if (mono_diff_ms(mono_now(), start) >= STATUS_SLICE_MS) {
+			loop_timer_in_ms(g->ct->w->loop, &g->timer, 0,
+			    gather_tell, g);
+			return;
+		}
+	}
+	g->state = IDLE;
+	if (gather_find(g, g->round + 1) != NULL)
+		gather_start(g);
+}
+
+void
+status_ask(struct request *r)
+{
+	struct gather *g = r->client->ct->gather;
+
+	r->round = g->round + 1;
+	if (g->state == IDLE)
+		gather_start(g);
+}
+
+struct gather *
+gather_new(struct control *ct)
+{
+	struct gather *g = xcalloc(1, sizeof(*g));
+
+	g->ct = ct;
+	for (size_t i = 0; i < NSOURCES; i++) {
+		g->parts[i].g = g;
+		g->parts[i].source = i;
+		g->parts[i].tail = &g->parts[i].items;
+	}
+	return (g);
+}
+
+void
+gather_free(struct gather *g)
+{
+	if (g == NULL)
+		return;
+	loop_timer_cancel(&g->timer);
+	for (size_t i = 0; i < NSOURCES; i++) {
+		part_end(&g->parts[i]);
+		part_clear(&g->parts[i]);
+	}
+	free(g);
+}
