@@ -348,7 +348,7 @@ killed_anywhere(void **state)
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	static uint8_t last[REGION];
 	struct manifest *m;
-	char *states[LIVES + 1], name[8];
+	char *states[LIVES + 1], name[16];
 	long steps = 0, seen = 0;
 	int i, status, now = 0, next;
 	pid_t pid;

@@ -32,6 +32,7 @@ struct tarstream {
 	uint64_t written;
 	int broken; /* errno of a failed archive; nothing works any more */
 	int finished;
+	int closing; /* nothing is written any more */
 
 	int busy; /* an entry is being filled */
 	int fd;	  /* its content, or -1 */
@@ -48,7 +49,10 @@ out_write(struct archive *a, void *arg, const void *data, size_t len)
 {
 	struct tarstream *ts = arg;
 
-	(void)a;
+	if (ts->closing) {
+		archive_set_error(a, ECANCELED, "dropped");
+		return (-1);
+	}
 	buf_add(&ts->out, data, len);
 	return ((la_ssize_t)len);
 }
@@ -62,15 +66,6 @@ writer_open(struct tarstream *ts, struct archive *a)
 	    archive_write_open(a, ts, NULL, out_write, NULL) != ARCHIVE_OK)
 		return (-1);
 	return (0);
-}
-
-static void
-writer_free(struct archive *a)
-{
-	if (a == NULL)
-		return;
-	archive_write_fail(a); /* writes no end of archive */
-	archive_write_free(a);
 }
 
 struct tarstream *
@@ -101,8 +96,11 @@ tarstream_free(struct tarstream *ts)
 {
 	if (ts == NULL)
 		return;
-	writer_free(ts->pax);
-	writer_free(ts->ustar);
+	/* libarchive would fill up the entry and end the archive.  (After
+	 * archive_write_fail it does not, but leaks its output buffer.) */
+	ts->closing = 1;
+	archive_write_free(ts->pax);
+	archive_write_free(ts->ustar);
 	if (ts->fd != -1)
 		close(ts->fd);
 	buf_free(&ts->out);
