@@ -299,8 +299,7 @@ sandbox_seccomp(enum proc role, enum sandbox_mode mode, bool openat2)
 		return (-1);
 	if ((f.ctx = seccomp_init(action)) == NULL)
 		return (-1);
-	f.error = seccomp_attr_set(f.ctx, SCMP_FLTATR_ACT_BADARCH,
-	    SCMP_ACT_KILL_PROCESS);
+	f.error = seccomp_attr_set(f.ctx, SCMP_FLTATR_ACT_BADARCH, action);
 	/* as a binary tree: it is looked through at every call */
 	seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	rules_common(&f);
