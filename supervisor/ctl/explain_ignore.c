@@ -20,7 +20,7 @@
 struct question {
 	const char *context, *dockerfile;
 	FILE *out, *err;
-	char *file;        /* the .dockerignore that applies; NULL: none */
+	char *file;	   /* the .dockerignore that applies; NULL: none */
 	const char *shown; /* its name in the answers */
 	struct ignore *ignore;
 };
@@ -29,7 +29,7 @@ static int
 usage(FILE *err)
 {
 	fprintf(err, "usage: wharfctl explain ignore [-C context] "
-	    "[-f dockerfile] path ...\n");
+		     "[-f dockerfile] path ...\n");
 	return EX_USAGE;
 }
 
@@ -91,8 +91,8 @@ file_parse(struct question *q)
 	char *text;
 
 	if ((text = file_read(q->file, &len)) == NULL) {
-		complain(q->err, q->file, 0, errno == EINVAL ?
-		    "not a regular file" : strerror(errno));
+		complain(q->err, q->file, 0,
+		    errno == EINVAL ? "not a regular file" : strerror(errno));
 		return EX_NOINPUT;
 	}
 	q->ignore = ignore_parse(text, len, &e);
@@ -131,7 +131,7 @@ shown_name(const struct question *q)
 static int
 question_open(struct question *q)
 {
-	struct ignore_names names = { 0 };
+	struct ignore_names names = {0};
 	struct ignore_error e;
 	char *dockerfile = NULL;
 	struct stat st;
@@ -151,7 +151,7 @@ question_open(struct question *q)
 		q->file = names.own;
 		names.own = NULL;
 	} else if (asprintf(&q->file, "%s/%s", q->context, names.common) ==
-	    -1) {
+		   -1) {
 		q->file = NULL;
 		goto out;
 	} else if (!exists(q->file)) {
@@ -178,8 +178,8 @@ answer_add(const struct question *q, cJSON *o, const char *path,
 	    json_add_str(o, "pattern", m->pattern) == -1 ||
 	    json_add_str(o, "file", known ? q->shown : NULL) == -1)
 		return -1;
-	return known ? json_add_u64(o, "line", m->line) :
-	    json_add_null(o, "line");
+	return known ? json_add_u64(o, "line", m->line)
+		     : json_add_null(o, "line");
 }
 
 static int
@@ -227,7 +227,7 @@ options(struct question *q, int argc, char **argv)
 int
 explain_ignore(int argc, char **argv, FILE *out, FILE *err)
 {
-	struct question q = { .context = ".", .out = out, .err = err };
+	struct question q = {.context = ".", .out = out, .err = err};
 	int i, r;
 
 	if (options(&q, argc, argv) == -1)

@@ -38,10 +38,9 @@ error_set(struct ignore_error *err, unsigned line, const char *why)
 static bool
 is_space(uint32_t r)
 {
-	return (r >= '\t' && r <= '\r') || r == ' ' || r == 0x85 ||
-	    r == 0xa0 || r == 0x1680 || (r >= 0x2000 && r <= 0x200a) ||
-	    r == 0x2028 || r == 0x2029 || r == 0x202f || r == 0x205f ||
-	    r == 0x3000;
+	return (r >= '\t' && r <= '\r') || r == ' ' || r == 0x85 || r == 0xa0 ||
+	       r == 0x1680 || (r >= 0x2000 && r <= 0x200a) || r == 0x2028 ||
+	       r == 0x2029 || r == 0x202f || r == 0x205f || r == 0x3000;
 }
 
 /* strings.TrimSpace */
@@ -146,8 +145,8 @@ out:
 	if (r == -1)
 		error_set(err, line, "no memory");
 	else
-		r = pattern_new(ig, text + !exception, len + exception, line,
-		    err);
+		r = pattern_new(
+		    ig, text + !exception, len + exception, line, err);
 	free(text);
 	free(clean);
 	return r;
@@ -208,8 +207,8 @@ ignore_parse(const char *text, size_t len, struct ignore_error *err)
 }
 
 struct ignore *
-ignore_from_patterns(const char *const *patterns, size_t n,
-    struct ignore_error *err)
+ignore_from_patterns(
+    const char *const *patterns, size_t n, struct ignore_error *err)
 {
 	struct ignore *ig;
 	size_t i;
@@ -220,7 +219,7 @@ ignore_from_patterns(const char *const *patterns, size_t n,
 	}
 	for (i = 0; i < n; i++) {
 		if (pattern_new(ig, patterns[i], strlen(patterns[i]),
-		    (unsigned)i + 1, err) == -1) {
+			(unsigned)i + 1, err) == -1) {
 			ignore_free(ig);
 			return NULL;
 		}
@@ -340,8 +339,7 @@ walk_down(const struct ignore *ig, const char *path, size_t len,
 			return -1;
 	}
 	for (i = 1; i < len; i++)
-		if (path[i] == '/' && ignore_walk(ig, st, path, i, st, m) ==
-		    -1)
+		if (path[i] == '/' && ignore_walk(ig, st, path, i, st, m) == -1)
 			return -1;
 	return ignore_walk(ig, st, path, len, st, m);
 }
@@ -392,8 +390,8 @@ ignore_may_include_below(const struct ignore *ig, const char *dir, size_t len)
 			break;
 		if (ig->pat[i].exception)
 			may = ig->pat[i].error != NULL ||
-			    ignore_pattern_may_follow(&ig->pat[i], slashed,
-			    len);
+			      ignore_pattern_may_follow(
+				  &ig->pat[i], slashed, len);
 	}
 	free(slashed);
 	return may;

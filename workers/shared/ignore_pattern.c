@@ -13,64 +13,124 @@
 
 #define BOM 0xfeffU
 
-/* One end of a range in '[...]', as filepath.Match reads it. */
+/*
+ * moby checks a pattern by matching it against "." with filepath.Match, which
+ * stops at the first part between stars that cannot match: what follows is
+ * not checked.  So the match is done here as well.  A part that matches has
+ * taken the ".", as each of its characters takes one.
+ */
+
+/* One end of a range in '[...]'. */
 static bool
-check_class_char(const char **p, const char *end)
+check_class_char(const char **p, const char *end, uint32_t *rune)
 {
-	uint32_t rune;
 	size_t width;
 
 	if (*p >= end || **p == '-' || **p == ']')
 		return false;
 	if (**p == '\\' && ++*p >= end)
 		return false;
-	width = utf8_decode(*p, (size_t)(end - *p), &rune);
-	if (rune == UTF8_BAD && width == 1)
+	width = utf8_decode(*p, (size_t)(end - *p), rune);
+	if (*rune == UTF8_BAD && width == 1)
 		return false;
 	*p += width;
 	return *p < end;
 }
 
-/* *p is behind the '['; leaves it behind the ']'. */
+/* *p is behind the '['; leaves it behind the ']'.  *hit: it has a '.'. */
 static bool
-check_class(const char **p, const char *end)
+check_class(const char **p, const char *end, bool *hit)
 {
 	const char *first;
+	uint32_t lo, hi;
+	bool negated, found = false;
 
-	if (*p < end && **p == '^')
-		++*p;
-	first = *p;
-	for (;;) {
-		if (*p < end && **p == ']' && *p > first) {
-			++*p;
-			return true;
-		}
-		if (!check_class_char(p, end))
+	negated = *p < end && **p == '^';
+	*p += negated;
+	for (first = *p;;) {
+		if (*p < end && **p == ']' && *p > first)
+			break;
+		if (!check_class_char(p, end, &lo))
 			return false;
+		hi = lo;
 		if (**p == '-') {
 			++*p;
-			if (!check_class_char(p, end))
+			if (!check_class_char(p, end, &hi))
 				return false;
 		}
+		found |= lo <= '.' && '.' <= hi;
 	}
+	++*p;
+	*hit = found != negated;
+	return true;
+}
+
+enum check { CHECK_BAD, CHECK_MISS, CHECK_HIT };
+
+/* Matches what stands between stars with ".", or with nothing. */
+static enum check
+check_chunk(const char *p, const char *end, bool dot)
+{
+	bool hit, miss = false;
+
+	for (; p < end; dot = false) {
+		miss |= !dot;
+		hit = true;
+		switch (*p++) {
+		case '[':
+			if (!check_class(&p, end, &hit))
+				return CHECK_BAD;
+			break;
+		case '?':
+			break;
+		case '\\':
+			if (p >= end)
+				return CHECK_BAD;
+			p++;
+			/* FALLTHROUGH */
+		default:
+			hit = p[-1] == '.';
+			break;
+		}
+		miss |= !hit;
+	}
+	return miss ? CHECK_MISS : CHECK_HIT;
+}
+
+/* Where the part that begins here ends: at a star that is in no class. */
+static const char *
+check_chunk_end(const char *p, const char *end)
+{
+	bool in_class = false;
+
+	for (; p < end && (*p != '*' || in_class); p++) {
+		if (*p == '\\' && end - p > 1)
+			p++;
+		else if (*p == '[')
+			in_class = true;
+		else if (*p == ']')
+			in_class = false;
+	}
+	return p;
 }
 
 const char *
 ignore_pattern_check(const char *p, size_t len)
 {
-	const char *end = p + len;
+	const char *end = p + len, *stop;
+	bool dot = true;
 
-	while (p < end) {
-		switch (*p++) {
-		case '\\':
-			if (p++ >= end)
-				return "a backslash ends the pattern";
-			break;
-		case '[':
-			if (!check_class(&p, end))
-				return "'[' without a whole list or its ']'";
-			break;
-		default:
+	for (; p < end; p = stop, dot = false) {
+		while (p < end && *p == '*')
+			p++;
+		stop = check_chunk_end(p, end);
+		switch (check_chunk(p, stop, dot)) {
+		case CHECK_BAD:
+			return "'[' without a whole list and its ']', or a "
+			       "backslash at the end";
+		case CHECK_MISS:
+			return NULL;
+		case CHECK_HIT:
 			break;
 		}
 	}
@@ -145,8 +205,10 @@ build_rune(struct builder *b, uint32_t rune, bool first)
 		break;
 	case '\\':
 		put(b, "\\");
-		put_rune(b, take(b)); /* the check saw to it that one is left */
-		b->kind = IGNORE_KIND_REGEX;
+		if (b->p < b->end) {
+			put_rune(b, take(b));
+			b->kind = IGNORE_KIND_REGEX;
+		}
 		break;
 	case '[':
 	case ']':
@@ -154,8 +216,10 @@ build_rune(struct builder *b, uint32_t rune, bool first)
 		b->kind = IGNORE_KIND_REGEX;
 		break;
 	default:
+		/* moby means to escape "|{}" as well, but its table of what
+		 * to escape ends before them. */
 		if (rune != 0 && rune < 128 &&
-		    strchr(".+()|{}$", (int)rune) != NULL)
+		    strchr(".+()$", (int)rune) != NULL)
 			put(b, "\\");
 		put_rune(b, rune);
 		break;
@@ -165,7 +229,7 @@ build_rune(struct builder *b, uint32_t rune, bool first)
 int
 ignore_pattern_compile(struct ignore_pattern *pat)
 {
-	struct builder b = { .p = pat->p, .end = pat->p + pat->len };
+	struct builder b = {.p = pat->p, .end = pat->p + pat->len};
 	uint32_t rune;
 	bool first = true;
 
@@ -191,8 +255,8 @@ ignore_pattern_compile(struct ignore_pattern *pat)
 }
 
 bool
-ignore_pattern_match(const struct ignore_pattern *pat, const char *path,
-    size_t len)
+ignore_pattern_match(
+    const struct ignore_pattern *pat, const char *path, size_t len)
 {
 	const char *p = pat->p;
 	size_t n = pat->len;
@@ -210,7 +274,7 @@ ignore_pattern_match(const struct ignore_pattern *pat, const char *path,
 			return true;
 		/* The "**" and its slash may stand for nothing. */
 		return p[0] == '/' && len == n - 1 &&
-		    memcmp(path, p + 1, len) == 0;
+		       memcmp(path, p + 1, len) == 0;
 	case IGNORE_KIND_REGEX:
 		return ignore_regex_match(pat->regex, path, len, NULL);
 	}
@@ -218,8 +282,8 @@ ignore_pattern_match(const struct ignore_pattern *pat, const char *path,
 }
 
 bool
-ignore_pattern_may_follow(const struct ignore_pattern *pat, const char *dir,
-    size_t len)
+ignore_pattern_may_follow(
+    const struct ignore_pattern *pat, const char *dir, size_t len)
 {
 	size_t n = pat->len;
 

@@ -11,11 +11,11 @@
 #include "workers/shared/utf8.h"
 
 #define WORDS ((IGNORE_REGEX_MAX + 64) / 64)
-#define NONE SIZE_MAX
+#define NONE  SIZE_MAX
 
 /* What stands beside a position, besides code points. */
-#define EDGE_TEXT UINT32_MAX       /* start or end of the text */
-#define EDGE_ANY (UINT32_MAX - 1)  /* not known, some code point */
+#define EDGE_TEXT UINT32_MAX	   /* start or end of the text */
+#define EDGE_ANY  (UINT32_MAX - 1) /* not known, some code point */
 
 /* A set of positions; only the words lo..hi-1 are in use and defined. */
 struct live {
@@ -89,7 +89,7 @@ static bool
 is_word(uint32_t r)
 {
 	return (r >= '0' && r <= '9') || (r >= 'A' && r <= 'Z') ||
-	    (r >= 'a' && r <= 'z') || r == '_';
+	       (r >= 'a' && r <= 'z') || r == '_';
 }
 
 static bool
@@ -124,10 +124,10 @@ live_close(const struct ignore_regex *re, struct live *l, uint32_t before,
 
 	for (i = live_next(l, 0); i != NONE; i = live_next(l, i + 1)) {
 		++*steps;
-		if (i == re->n)
-			return true;
 		it = &re->items[i];
 		switch (it->op) {
+		case REGEX_ACCEPT:
+			return true;
 		case REGEX_RUNE:
 		case REGEX_CLASS:
 			break;
@@ -137,7 +137,7 @@ live_close(const struct ignore_regex *re, struct live *l, uint32_t before,
 			break;
 		case REGEX_OPT:
 			live_add(l, i + 1);
-			live_add(l, i + 3);
+			live_add(l, i + 1 + it->arg);
 			break;
 		default:
 			if (assertion_holds(it->op, before, after))
@@ -148,6 +148,19 @@ live_close(const struct ignore_regex *re, struct live *l, uint32_t before,
 	return false;
 }
 
+/* A match may begin here, unless all must begin with the text. */
+static void
+live_begin(const struct ignore_regex *re, struct live *l, bool at_text)
+{
+	size_t i;
+
+	live_clear(l);
+	if (re->anchored && !at_text)
+		return;
+	for (i = 0; i < re->nstarts; i++)
+		live_add(l, re->starts[i]);
+}
+
 /* Reads one code point. */
 static void
 live_read(const struct ignore_regex *re, const struct live *from,
@@ -156,17 +169,17 @@ live_read(const struct ignore_regex *re, const struct live *from,
 	const struct regex_item *it;
 	size_t i;
 
-	live_clear(to);
+	live_begin(re, to, false);
 	for (i = live_next(from, 0); i != NONE; i = live_next(from, i + 1)) {
 		++*steps;
 		it = &re->items[i];
 		if (it->op == REGEX_RUNE && it->arg == rune)
 			live_add(to, i + 1);
 		else if (it->op == REGEX_CLASS &&
-		    regex_class_has(re, it->arg, rune))
+			 regex_class_has(re, it->arg, rune))
 			live_add(to, i + 1);
 		else if (it->op == REGEX_STAR &&
-		    regex_class_has(re, it->arg, rune))
+			 regex_class_has(re, it->arg, rune))
 			live_add(to, i);
 	}
 }
@@ -183,8 +196,7 @@ regex_run(const struct ignore_regex *re, const char *s, size_t len,
 	uint32_t before = EDGE_TEXT, rune = 0;
 	size_t pos = 0, width = 0;
 
-	live_clear(cur);
-	live_add(cur, 0);
+	live_begin(re, cur, true);
 	for (;;) {
 		if (pos < len)
 			width = utf8_decode(s + pos, len - pos, &rune);
@@ -206,8 +218,8 @@ regex_run(const struct ignore_regex *re, const char *s, size_t len,
 }
 
 bool
-ignore_regex_match(const struct ignore_regex *re, const char *s, size_t len,
-    uint64_t *steps)
+ignore_regex_match(
+    const struct ignore_regex *re, const char *s, size_t len, uint64_t *steps)
 {
 	uint64_t n = 0;
 	bool ok;
@@ -219,8 +231,8 @@ ignore_regex_match(const struct ignore_regex *re, const char *s, size_t len,
 }
 
 bool
-ignore_regex_may_follow(const struct ignore_regex *re, const char *s,
-    size_t len)
+ignore_regex_may_follow(
+    const struct ignore_regex *re, const char *s, size_t len)
 {
 	uint64_t n = 0;
 
@@ -256,5 +268,6 @@ ignore_regex_free(struct ignore_regex *re)
 	free(re->items);
 	free(re->classes);
 	free(re->ranges);
+	free(re->starts);
 	free(re);
 }

@@ -55,19 +55,19 @@ static bool
 number_is_safe(const char *s, size_t len)
 {
 	return len <= DOUBLE_SAFE && memchr(s, 'e', len) == NULL &&
-	    memchr(s, 'E', len) == NULL;
+	       memchr(s, 'E', len) == NULL;
 }
 
 /* cJSON keeps the order of the text: the next number is the next token. */
 static int
-numbers_attach(cJSON *item, const char *s, const struct json_scan *scan,
-    size_t *next)
+numbers_attach(
+    cJSON *item, const char *s, const struct json_scan *scan, size_t *next)
 {
 	const struct json_scan_number *num;
 
 	for (; item != NULL; item = item->next) {
-		if (item->child != NULL && numbers_attach(item->child, s,
-		    scan, next) == -1)
+		if (item->child != NULL &&
+		    numbers_attach(item->child, s, scan, next) == -1)
 			return -1;
 		if (!cJSON_IsNumber(item))
 			continue;
@@ -87,7 +87,7 @@ cJSON *
 json_parse(const void *bytes, size_t len, size_t max, struct json_error *err)
 {
 	const char *s = bytes;
-	struct json_scan scan = { 0 };
+	struct json_scan scan = {0};
 	cJSON *item = NULL;
 	size_t next = 0;
 
@@ -118,11 +118,11 @@ numbers_raw(cJSON *item, bool raw)
 	for (; item != NULL; item = item->next) {
 		numbers_raw(item->child, raw);
 		if (raw && cJSON_IsNumber(item) && item->valuestring != NULL)
-			item->type = (item->type & ~0xff) | cJSON_Raw |
-			    RAW_NUMBER;
+			item->type =
+			    (item->type & ~0xff) | cJSON_Raw | RAW_NUMBER;
 		else if (!raw && (item->type & RAW_NUMBER) != 0)
-			item->type = (item->type & ~0xff & ~RAW_NUMBER) |
-			    cJSON_Number;
+			item->type =
+			    (item->type & ~0xff & ~RAW_NUMBER) | cJSON_Number;
 	}
 }
 
@@ -156,7 +156,7 @@ json_print(const cJSON *item)
 	union {
 		const cJSON *in;
 		cJSON *out;
-	} u = { .in = item };
+	} u = {.in = item};
 	cJSON *next;
 	char *s, *out = NULL;
 

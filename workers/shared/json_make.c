@@ -28,7 +28,7 @@ static char *
 base64(const char *s, size_t len)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
+				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *u = (const unsigned char *)s;
 	char *out, *p;
 	uint32_t bits;
@@ -44,8 +44,8 @@ base64(const char *s, size_t len)
 		if (have > 2)
 			bits |= u[i + 2];
 		for (k = 0; k < 4; k++)
-			*p++ = k <= have ? digits[bits >> (18 - 6 * k) & 63] :
-			    '=';
+			*p++ =
+			    k <= have ? digits[bits >> (18 - 6 * k) & 63] : '=';
 	}
 	*p = '\0';
 	return out;

@@ -40,7 +40,7 @@ static void
 skip_space(struct scanner *sc)
 {
 	while (sc->p < sc->end && (*sc->p == ' ' || *sc->p == '\t' ||
-	    *sc->p == '\n' || *sc->p == '\r'))
+				      *sc->p == '\n' || *sc->p == '\r'))
 		sc->p++;
 }
 
@@ -191,8 +191,7 @@ scan_word(struct scanner *sc, const char *word)
 {
 	size_t len = strlen(word);
 
-	if ((size_t)(sc->end - sc->p) < len ||
-	    memcmp(sc->p, word, len) != 0)
+	if ((size_t)(sc->end - sc->p) < len || memcmp(sc->p, word, len) != 0)
 		return fail(sc, "expected a value");
 	sc->p += len;
 	return 0;
@@ -229,8 +228,8 @@ scan_list(struct scanner *sc, char close)
 		if (peek(sc) == close)
 			goto done;
 		if (peek(sc) != ',')
-			return fail(sc, close == '}' ? "expected ',' or '}'" :
-			    "expected ',' or ']'");
+			return fail(sc, close == '}' ? "expected ',' or '}'"
+						     : "expected ',' or ']'");
 		sc->p++;
 	}
 done:
@@ -262,11 +261,10 @@ scan_value(struct scanner *sc)
 }
 
 int
-json_scan_text(struct json_scan *out, const char *s, size_t len,
-    unsigned depth)
+json_scan_text(struct json_scan *out, const char *s, size_t len, unsigned depth)
 {
-	struct scanner sc = { .out = out, .s = s, .p = s, .end = s + len,
-	    .depth = depth };
+	struct scanner sc = {
+	    .out = out, .s = s, .p = s, .end = s + len, .depth = depth};
 
 	memset(out, 0, sizeof(*out));
 	if (scan_value(&sc) == -1)
