@@ -1,0 +1,209 @@
+/*
+ * Changes: the standing TAKE, what is in work, what is done.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "workers/plan/plan.h"
+
+#define QUIET_FIRST_MS 50   /* after a single save */
+#define QUIET_LAST_MS  800  /* while changes keep coming */
+#define HURRY_MS       5000 /* but actions wait no longer than that */
+#define CRASHES_HALVE  2
+#define CRASHES_ASIDE  3
+
+static void batch_on_answer(void *arg, struct frame *f);
+
+void
+batch_take(struct service *s)
+{
+	struct msg_take m = { .tree = s->conf->tree,
+		.service = s->conf->service, .acked = s->acked,
+		.taken = s->batch };
+
+	if (s->take_id != 0)
+		rpc_cancel(s->w->rpc, s->take_id);
+	s->take_id = rpc_ask(s->w->rpc, MSG_TAKE, 0, &m, NULL, -1,
+	    batch_on_answer, s);
+}
+
+/*
+ * A new watch counts from one.  What was in work stays in work: the new one
+ * offers the whole tree, which covers what of it is not done.
+ */
+void
+batch_forget(struct service *s)
+{
+	s->batch = s->applied = s->acked = 0;
+	s->upto = s->applied_upto = s->acked_upto = 0;
+	s->scanned = false;
+	verbs_watch_restarted(s);
+}
+
+void
+batch_ack(struct service *s)
+{
+	if (s->acked == s->applied)
+		return;
+	s->acked = s->applied;
+	s->acked_upto = s->applied_upto;
+	batch_take(s);
+}
+
+/* Something changed: actions wait anew, a blocked service tries again. */
+void
+batch_touch(struct service *s)
+{
+	mono_t now = mono_now();
+
+	if (now.ns >= s->quiet_at.ns) {
+		s->quiet_ms = QUIET_FIRST_MS;
+		s->hurry_at = mono_add_ms(now, HURRY_MS);
+	} else if (s->quiet_ms < QUIET_LAST_MS)
+		s->quiet_ms *= 2;
+	s->quiet_at = mono_add_ms(now, s->quiet_ms);
+	if (s->quiet_at.ns > s->hurry_at.ns)
+		s->quiet_at = s->hurry_at;
+	s->blocked = false;
+	s->why[0] = '\0';
+}
+
+struct work *
+work_add(struct service *s, const struct buf *paths, int64_t seen_ns)
+{
+	struct work **p, *k = xcalloc(1, sizeof(*k));
+	struct fields t = { paths->data, paths->len };
+
+	buf_add(&k->paths, paths->data, paths->len);
+	k->npaths = fields_count(&t, F_PATH) + fields_count(&t, F_SUBTREE);
+	k->seen_ns = seen_ns;
+	for (p = &s->work; *p != NULL; p = &(*p)->next)
+		continue;
+	*p = k;
+	return (k);
+}
+
+void
+work_free(struct service *s, struct work *k)
+{
+	struct work **p;
+
+	for (p = &s->work; *p != NULL; p = &(*p)->next)
+		if (*p == k) {
+			*p = k->next;
+			break;
+		}
+	buf_free(&k->paths);
+	free(k);
+}
+
+static void
+work_set_aside(struct service *s, struct work *k)
+{
+	struct fields t = { k->paths.data, k->paths.len };
+	char *path = fields_dup(&t, F_PATH);
+	char esc[512];
+
+	log_warnx("%s: set aside: %s kills the worker that reads it",
+	    s->conf->name, log_escape(esc, sizeof(esc), path, strlen(path)));
+	fields_add_str(&s->set_aside, F_SET_ASIDE, path);
+	free(path);
+	work_free(s, k);
+}
+
+/* Split k in the middle, so that the path that kills is found. */
+static void
+work_halve(struct service *s, struct work *k)
+{
+	struct fields t = { k->paths.data, k->paths.len };
+	struct buf halves[2] = { { 0 }, { 0 } };
+	struct field f;
+	size_t off = 0, n = 0;
+	struct work *h;
+
+	while (field_next(&t, &off, &f) == 1)
+		fields_add_mem(&halves[n++ >= k->npaths / 2], f.key, f.str,
+		    f.len);
+	for (size_t i = 0; i < 2; i++) {
+		h = work_add(s, &halves[i], k->seen_ns);
+		h->crashes = 1;
+		buf_free(&halves[i]);
+	}
+	work_free(s, k);
+}
+
+/* A worker died while k was in flight. */
+void
+work_crashed(struct service *s, struct work *k)
+{
+	struct fields t = { k->paths.data, k->paths.len };
+
+	k->crashes++;
+	if (k->npaths > 1 && k->crashes >= CRASHES_HALVE)
+		work_halve(s, k);
+	else if (k->npaths == 1 && k->crashes >= CRASHES_ASIDE &&
+	    fields_count(&t, F_PATH) == 1)
+		work_set_aside(s, k);
+}
+
+/* A path that changed again gets another chance. */
+static void
+batch_unset_aside(struct service *s, const struct field *path)
+{
+	struct fields t = { s->set_aside.data, s->set_aside.len };
+	struct buf rest = { 0 };
+	struct field f;
+	size_t off = 0;
+
+	while (field_next(&t, &off, &f) == 1)
+		if (f.len != path->len ||
+		    memcmp(f.str, path->str, f.len) != 0)
+			fields_add_mem(&rest, f.key, f.str, f.len);
+	buf_free(&s->set_aside);
+	s->set_aside = rest;
+}
+
+static void
+batch_accept(struct service *s, struct frame *f)
+{
+	const struct msg_batch *m = frame_fixed(f);
+	struct buf paths = { 0 };
+	struct field fl;
+	size_t off = 0;
+
+	while (field_next(&f->tail, &off, &fl) == 1) {
+		if (fl.key != F_PATH && fl.key != F_SUBTREE)
+			continue;
+		fields_add_mem(&paths, fl.key, fl.str, fl.len);
+		if (s->set_aside.len > 0)
+			batch_unset_aside(s, &fl);
+	}
+	if (m->flags & BATCH_SCAN)
+		s->scanned = true;
+	s->batch = m->batch;
+	s->upto = m->upto;
+	if (paths.len > 0) {
+		work_add(s, &paths, m->seen_ns);
+		batch_touch(s);
+	}
+	buf_free(&paths);
+}
+
+static void
+batch_on_answer(void *arg, struct frame *f)
+{
+	struct service *s = arg;
+
+	s->take_id = 0;
+	if (rpc_err(f) == ERR_WORKER_LOST)
+		batch_forget(s);
+	else if (f->head.type == MSG_WATCH_BATCH)
+		batch_accept(s, f);
+	else {
+		log_warnx("%s: watch does not answer: %s", s->conf->name,
+		    err_name(rpc_err(f)));
+		return;
+	}
+	batch_take(s);
+	plan_next(s);
+}

@@ -1,0 +1,164 @@
+/*
+ * The plan worker's state: one job per service, from a change to its end.
+ * Only workers/plan includes this.
+ *
+ * One operation runs at a time per service: it is the lease on the container.
+ * plan_next() looks at what is known and starts the next one; every answer
+ * changes what is known and calls plan_next() again.  All of it can be lost
+ * with the process: a new generation lists the containers, asks push which
+ * manifest it holds, and is offered again what was not acknowledged.
+ */
+#ifndef WHARF_PLAN_H
+#define WHARF_PLAN_H
+
+#include "buf.h"
+#include "workers/common/engine_client.h"
+#include "workers/common/worker.h"
+
+#define PLAN_ID_LEN 80
+
+/* Paths that are delivered together; `acked` follows when all are done. */
+struct work {
+	struct work *next;
+	struct buf paths;  /* PATH* and SUBTREE* fields */
+	size_t npaths;
+	unsigned crashes;  /* workers that died with it in flight */
+	int64_t seen_ns;   /* oldest change, CLOCK_MONOTONIC; 0: none */
+};
+
+struct waiter {
+	struct waiter *next;
+	uint32_t id;       /* of control's request */
+	uint32_t sync_id;  /* open WATCH_SYNC, 0: answered */
+	bool synced;
+	uint64_t upto;     /* the change that has to be live */
+};
+
+enum plan_op {
+	OP_NONE,
+	OP_LIST,     /* which containers are there */
+	OP_ATTACH,   /* does push know this container */
+	OP_BUILD,
+	OP_REPLACE,  /* create, stop, rename, start, remove: replace.c */
+	OP_START,
+	OP_INSPECT,
+	OP_APPLY,
+	OP_STEPS,
+	OP_RESTART,
+	OP_REMOVE,   /* the end */
+};
+
+/* What the last finished job did, for status. */
+struct last {
+	uint64_t job;
+	const char *action;
+	const char *result;
+	uint64_t files, deleted, bytes, us;
+};
+
+struct service {
+	struct worker *w;
+	const struct conf_service *conf;
+	/* the world */
+	bool engine_up;
+	bool root_gone;
+	bool scanned;      /* by the present watch generation */
+	bool listed;
+	char id[PLAN_ID_LEN];       /* the container; "": none */
+	char image_id[PLAN_ID_LEN]; /* it was made from */
+	char built_id[PLAN_ID_LEN]; /* image of the last build */
+	bool running;
+	bool attached;     /* push holds its manifest */
+	int64_t started_ns; /* wall clock of its last start */
+	/* what has to be done */
+	bool need_inspect, need_start, need_rebuild, need_steps;
+	bool whole;        /* deliver everything again */
+	bool no_cache;
+	int64_t restart_after_ns; /* copies that a restart makes live */
+	bool force_restart;
+	bool blocked;      /* fails until something changes */
+	char why[256];     /* why it is not in step; "" */
+	char climbed[256]; /* why a rebuild is needed */
+	/* changes */
+	uint32_t take_id;
+	uint64_t batch;    /* last one taken */
+	uint64_t applied;  /* all up to it are in the container */
+	uint64_t acked;
+	uint64_t upto;       /* change number that the last batch covers */
+	uint64_t applied_upto;
+	uint64_t acked_upto;
+	struct work *work;
+	struct buf set_aside; /* PATH fields */
+	mono_t quiet_at;   /* actions wait until then */
+	mono_t hurry_at;   /* but not longer than this */
+	int64_t quiet_ms;
+	/* the operation that runs */
+	enum plan_op op;
+	uint64_t job;
+	uint32_t job_id;   /* open request to push or image */
+	mono_t op_began;
+	int64_t job_seen_ns;
+	unsigned retries;
+	struct loop_timer timer;
+	struct replace *replace;
+	int manifest_fd;   /* of the last build, until push has it */
+	struct last last;
+	struct buf builds; /* fields of the build's status item */
+	bool was_in_step;
+	struct waiter *waiters;
+};
+
+struct plan {
+	struct worker *w;
+	struct service *services;
+	size_t n;
+	uint64_t jobs;
+	size_t removing; /* services whose container goes at the end */
+};
+
+/* service.c: what happens next */
+void plan_next(struct service *s);
+void plan_fail(struct service *s, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void plan_retry(struct service *s, const char *why);
+void plan_op_begin(struct service *s, enum plan_op op);
+void plan_op_end(struct service *s);
+bool plan_in_step(const struct service *s);
+const char *plan_why(const struct service *s);
+
+/* batch.c: changes from watch */
+void batch_take(struct service *s);
+void batch_forget(struct service *s);
+void batch_ack(struct service *s);
+void batch_touch(struct service *s);
+struct work *work_add(struct service *s, const struct buf *paths,
+    int64_t seen_ns);
+void work_free(struct service *s, struct work *k);
+void work_crashed(struct service *s, struct work *k);
+
+/* act.c: single operations on the container */
+void act_list(struct service *s);
+void act_attach(struct service *s);
+void act_inspect(struct service *s);
+void act_start(struct service *s);
+void act_apply(struct service *s);
+void act_steps(struct service *s);
+void act_restart(struct service *s);
+void act_remove(struct service *s);
+
+/* replace.c: build, and put a new container in the old one's place */
+void replace_build(struct service *s);
+void replace_begin(struct service *s);
+
+/* verbs.c: control's requests */
+void verbs_do(struct worker *w, struct frame *f);
+void verbs_cancel(struct worker *w, struct frame *f);
+void verbs_status(struct worker *w, struct frame *f);
+void verbs_settle(struct service *s);
+void verbs_watch_restarted(struct service *s);
+
+/* when.c */
+/* RFC 3339 with up to nine digits of fraction as ns since 1970; -1. */
+int when_parse(const char *s, int64_t *ns);
+
+#endif

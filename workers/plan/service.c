@@ -1,0 +1,198 @@
+/*
+ * What happens next with a service: the one place that decides.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "workers/plan/plan.h"
+
+#define RETRY_FIRST_MS 50
+#define RETRY_LAST_MS  2000
+
+static void
+plan_on_timer(void *arg)
+{
+	plan_next(arg);
+}
+
+static void
+plan_wait_ms(struct service *s, int64_t ms)
+{
+	loop_timer_in_ms(s->w->loop, &s->timer, ms, plan_on_timer, s);
+}
+
+void
+plan_op_begin(struct service *s, enum plan_op op)
+{
+	s->op = op;
+	s->op_began = mono_now();
+	loop_timer_cancel(&s->timer);
+}
+
+void
+plan_op_end(struct service *s)
+{
+	s->op = OP_NONE;
+	s->job_id = 0;
+}
+
+/* The operation cannot succeed until something changes. */
+void
+plan_fail(struct service *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->why, sizeof(s->why), fmt, ap);
+	va_end(ap);
+	log_warnx("%s: %s", s->conf->name, s->why);
+	s->blocked = true;
+	s->retries = 0;
+	plan_op_end(s);
+	plan_next(s);
+}
+
+/* The operation was cut short by something that comes back. */
+void
+plan_retry(struct service *s, const char *why)
+{
+	int64_t ms = RETRY_FIRST_MS;
+
+	for (unsigned i = 0; i < s->retries && ms < RETRY_LAST_MS; i++)
+		ms *= 2;
+	s->retries++;
+	log_debug("%s: again in %lld ms: %s", s->conf->name, (long long)ms,
+	    why);
+	plan_op_end(s);
+	plan_wait_ms(s, ms);
+	verbs_settle(s);
+}
+
+static bool
+plan_wants_restart(const struct service *s)
+{
+	return (s->force_restart || s->restart_after_ns > s->started_ns);
+}
+
+static bool
+plan_has_needs(const struct service *s)
+{
+	return (s->need_inspect || s->need_start || s->need_rebuild ||
+	    s->need_steps || s->whole || plan_wants_restart(s));
+}
+
+bool
+plan_in_step(const struct service *s)
+{
+	return (s->engine_up && s->scanned && !s->root_gone && s->attached &&
+	    s->running && s->work == NULL && !plan_has_needs(s) &&
+	    !s->blocked && s->set_aside.len == 0 && s->op == OP_NONE &&
+	    s->acked == s->batch);
+}
+
+const char *
+plan_why(const struct service *s)
+{
+	if (plan_in_step(s))
+		return ("");
+	if (!s->engine_up)
+		return ("the engine is away");
+	if (s->root_gone)
+		return ("the directory is gone");
+	if (s->why[0] != '\0')
+		return (s->why);
+	if (s->set_aside.len > 0)
+		return ("paths are set aside");
+	if (s->op == OP_BUILD)
+		return ("the image is being built");
+	if (s->op == OP_REPLACE)
+		return ("the container is being replaced");
+	if (!s->scanned)
+		return ("the directory is being read");
+	if (s->id[0] == '\0')
+		return ("there is no container yet");
+	if (!s->running && s->op == OP_NONE)
+		return ("the container is not running");
+	return ("changes are on their way");
+}
+
+/* Say it when a service comes into step, or falls out of it. */
+static void
+plan_announce(struct service *s)
+{
+	bool now = plan_in_step(s);
+	struct buf b = { 0 };
+
+	if (now == s->was_in_step)
+		return;
+	s->was_in_step = now;
+	if (!now)
+		fields_add_str(&b, F_WHY, plan_why(s));
+	worker_event(s->w, now ? EVENT_SERVICE_IN_STEP :
+				 EVENT_SERVICE_OUT_OF_STEP, s->conf, 0, &b);
+	buf_free(&b);
+}
+
+/* Actions wait for the tree to settle; true when they may start. */
+static bool
+plan_is_quiet(struct service *s)
+{
+	mono_t now = mono_now();
+
+	if (now.ns >= s->quiet_at.ns)
+		return (true);
+	plan_wait_ms(s, mono_diff_ms(s->quiet_at, now) + 1);
+	return (false);
+}
+
+/* The actions, lowest rung last: what is built anew need not be restarted. */
+static void
+plan_next_action(struct service *s)
+{
+	if (s->need_rebuild || s->id[0] == '\0') {
+		if (plan_is_quiet(s))
+			replace_build(s);
+	} else if (!s->attached)
+		act_attach(s);
+	else if (s->need_start)
+		act_start(s);
+	else if (s->work != NULL || s->whole)
+		act_apply(s);
+	else if (s->need_steps) {
+		if (!s->running)
+			act_start(s);
+		else if (plan_is_quiet(s))
+			act_steps(s);
+	} else if (plan_wants_restart(s)) {
+		if (plan_is_quiet(s))
+			act_restart(s);
+	} else
+		batch_ack(s);
+}
+
+static void
+plan_next_op(struct service *s)
+{
+	if (!s->engine_up || s->root_gone || loop_timer_is_set(&s->timer))
+		return;
+	if (!s->listed)
+		act_list(s);
+	else if (s->need_inspect && s->id[0] != '\0')
+		act_inspect(s);
+	else if (!s->blocked)
+		plan_next_action(s);
+}
+
+void
+plan_next(struct service *s)
+{
+	if (s->op != OP_NONE)
+		return;
+	if (s->w->stopping)
+		act_remove(s);
+	else
+		plan_next_op(s);
+	plan_announce(s);
+	verbs_settle(s);
+}

@@ -1,0 +1,258 @@
+/*
+ * What control asks: sync, push, restart, rebuild, status.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "workers/plan/plan.h"
+
+static void verbs_on_synced(void *arg, struct frame *f);
+
+static struct waiter **
+waiter_find(struct service *s, uint32_t id)
+{
+	struct waiter **p;
+
+	for (p = &s->waiters; *p != NULL; p = &(*p)->next)
+		if ((*p)->id == id)
+			return (p);
+	return (NULL);
+}
+
+static void
+waiter_drop(struct service *s, struct waiter **p)
+{
+	struct waiter *v = *p;
+
+	if (v->sync_id != 0)
+		rpc_cancel(s->w->rpc, v->sync_id);
+	*p = v->next;
+	free(v);
+}
+
+static void
+waiter_answer(struct service *s, struct waiter **p, int code, const char *text)
+{
+	struct msg_num m = { .n = (uint64_t)code };
+	struct buf b = { 0 };
+
+	if (*text != '\0')
+		fields_add_str(&b, F_TEXT, text);
+	rpc_answer(s->w->ch, (*p)->id, MSG_OK, 0, &m, &b, -1);
+	buf_free(&b);
+	waiter_drop(s, p);
+}
+
+/* Answer who waits for what is now so. */
+void
+verbs_settle(struct service *s)
+{
+	struct waiter **p = &s->waiters;
+	bool in_step = plan_in_step(s);
+
+	while (*p != NULL) {
+		struct waiter *v = *p;
+
+		if (v->synced && in_step && s->acked_upto >= v->upto)
+			waiter_answer(s, p, EX_OK, "");
+		else if (v->synced && s->op == OP_NONE && s->work == NULL &&
+		    s->applied_upto >= v->upto &&
+		    (s->blocked || s->set_aside.len > 0))
+			waiter_answer(s, p, EX_UNAVAILABLE, plan_why(s));
+		else if (v->synced && s->op == OP_NONE && s->blocked &&
+		    s->upto >= v->upto)
+			waiter_answer(s, p, EX_UNAVAILABLE, plan_why(s));
+		else
+			p = &v->next;
+	}
+}
+
+static void
+waiter_sync(struct service *s, struct waiter *v)
+{
+	struct msg_num m = { .n = s->conf->tree };
+
+	v->synced = false;
+	v->sync_id = rpc_ask(s->w->rpc, MSG_WATCH_SYNC, 0, &m, NULL, -1,
+	    verbs_on_synced, s);
+}
+
+static void
+verbs_on_synced(void *arg, struct frame *f)
+{
+	struct service *s = arg;
+	const struct msg_watch_sync *m = frame_fixed(f);
+	struct waiter *v;
+
+	for (v = s->waiters; v != NULL; v = v->next)
+		if (v->sync_id == f->head.id)
+			break;
+	if (v == NULL)
+		return;
+	v->sync_id = 0;
+	if (f->head.type != MSG_WATCH_SYNC_OK) {
+		/* a new watch will answer; the barrier is asked for again */
+		waiter_sync(s, v);
+		return;
+	}
+	v->synced = true;
+	v->upto = m->upto;
+	verbs_settle(s);
+}
+
+/* The numbers of a new watch are others: ask again where the barrier is. */
+void
+verbs_watch_restarted(struct service *s)
+{
+	for (struct waiter *v = s->waiters; v != NULL; v = v->next)
+		if (v->sync_id == 0)
+			waiter_sync(s, v);
+}
+
+static void
+waiter_add(struct service *s, uint32_t id)
+{
+	struct waiter *v = xcalloc(1, sizeof(*v));
+
+	v->id = id;
+	v->next = s->waiters;
+	s->waiters = v;
+	waiter_sync(s, v);
+}
+
+static void
+verbs_do_one(struct service *s, enum do_verb verb, uint32_t id)
+{
+	waiter_add(s, id);
+	if (verb == DO_SYNC)
+		return;
+	s->blocked = false;
+	s->why[0] = '\0';
+	if (verb == DO_PUSH)
+		s->whole = true;
+	if (verb == DO_RESTART)
+		s->force_restart = true;
+	if (verb == DO_REBUILD) {
+		s->need_rebuild = s->no_cache = true;
+		strlcpy(s->climbed, "asked for", sizeof(s->climbed));
+	}
+	plan_next(s);
+}
+
+static struct service *
+verbs_service(struct plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (name == NULL || strcmp(p->services[i].conf->name,
+		    name) == 0)
+			return (&p->services[i]);
+	return (NULL);
+}
+
+void
+verbs_do(struct worker *w, struct frame *f)
+{
+	const struct msg_do *m = frame_fixed(f);
+	char *name = fields_dup(&f->tail, F_SERVICE);
+	struct service *s = verbs_service(w->state, name);
+
+	free(name);
+	if (s == NULL)
+		rpc_answer_err(w->ch, f->head.id, ERR_NOT_FOUND, 0,
+		    "no such service");
+	else if (m->verb < DO_SYNC || m->verb > DO_REBUILD)
+		rpc_answer_err(w->ch, f->head.id, ERR_INVALID, 0,
+		    "no such verb");
+	else
+		verbs_do_one(s, m->verb, f->head.id);
+}
+
+void
+verbs_cancel(struct worker *w, struct frame *f)
+{
+	struct plan *p = w->state;
+	struct waiter **v;
+
+	for (size_t i = 0; i < p->n; i++)
+		if ((v = waiter_find(&p->services[i], f->head.id)) != NULL)
+			waiter_drop(&p->services[i], v);
+}
+
+/* Status. */
+
+static void
+status_item(struct worker *w, uint32_t id, enum status_kind kind,
+    struct buf *b)
+{
+	struct msg_status m = { .kind = kind };
+
+	rpc_answer(w->ch, id, MSG_STATUS_ITEM, F_MORE, &m, b, -1);
+	b->len = 0;
+}
+
+static uint64_t
+status_pending(const struct service *s)
+{
+	uint64_t n = 0;
+
+	for (const struct work *k = s->work; k != NULL; k = k->next)
+		n += k->npaths;
+	return (n + s->need_steps + s->need_rebuild + s->need_start +
+	    (s->restart_after_ns > s->started_ns));
+}
+
+static void
+status_service(struct service *s, uint32_t id)
+{
+	struct conf_engine *e = &s->w->conf.engines[0];
+	struct buf b = { 0 };
+
+	fields_add_str(&b, F_NAME, s->conf->name);
+	fields_add_str(&b, F_ENGINE, e->name);
+	fields_add_bool(&b, F_IN_STEP, plan_in_step(s));
+	fields_add_str(&b, F_WHY, plan_why(s));
+	fields_add_u64(&b, F_PENDING, status_pending(s));
+	buf_add(&b, s->set_aside.data, s->set_aside.len);
+	status_item(s->w, id, STATUS_SERVICE, &b);
+	if (s->id[0] != '\0') {
+		fields_add_str(&b, F_CONTAINER_ID, s->id);
+		fields_add_str(&b, F_NAME, s->conf->container);
+		fields_add_str(&b, F_IMAGE, s->conf->image);
+		fields_add_str(&b, F_IMAGE_ID, s->image_id);
+		fields_add_str(&b, F_TRANSPORT, "archive");
+		fields_add_str(&b, F_WHY, plan_why(s));
+		fields_add_bool(&b, F_IN_STEP, plan_in_step(s));
+		fields_add_bool(&b, F_RUNNING, s->running);
+		status_item(s->w, id, STATUS_CONTAINER, &b);
+	}
+	if (s->last.job != 0) {
+		fields_add_u64(&b, F_JOB, s->last.job);
+		fields_add_str(&b, F_ACTION, s->last.action);
+		fields_add_u64(&b, F_FILES, s->last.files);
+		fields_add_u64(&b, F_DELETED, s->last.deleted);
+		fields_add_u64(&b, F_BYTES, s->last.bytes);
+		fields_add_u64(&b, F_US, s->last.us);
+		fields_add_str(&b, F_RESULT, s->last.result);
+		status_item(s->w, id, STATUS_LAST, &b);
+	}
+	buf_free(&b);
+}
+
+void
+verbs_status(struct worker *w, struct frame *f)
+{
+	struct plan *p = w->state;
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < p->n; i++)
+		status_service(&p->services[i], f->head.id);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->services[i].builds.len > 0) {
+			buf_add(&b, p->services[i].builds.data,
+			    p->services[i].builds.len);
+			status_item(w, f->head.id, STATUS_BUILD, &b);
+		}
+	buf_free(&b);
+	rpc_answer_ok(w->ch, f->head.id, 0);
+}
