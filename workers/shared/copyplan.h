@@ -115,7 +115,7 @@ struct copyplan_step {
 	size_t			 instr;		/* index into df->instrs */
 	size_t			 stage;
 	unsigned		 line;
-	/* What a push cannot do about this step, or NULL if it can. */
+	/* Why a push cannot do this step, or NULL if it can. */
 	char			*refusal;
 
 	/* COPYPLAN_COPY, _STAGECOPY, _IMAGECOPY */
@@ -124,6 +124,7 @@ struct copyplan_step {
 	size_t			 nsources;
 	char			*dest;		/* absolute, clean */
 	bool			 dest_slash;	/* written as a directory */
+	bool			 remote;	/* ADD of a URL or git as well */
 	char			*chown;		/* expanded; NULL: none */
 	char			*chmod;
 	bool			 parents;
@@ -180,9 +181,8 @@ enum push_op_kind {
 };
 
 struct push_file {
-	char		*from;		/* context path; NULL: a heredoc */
+	char		*from;		/* context path */
 	char		*to;
-	const struct dockerfile_heredoc *heredoc; /* of the Dockerfile */
 	bool		 dir;		/* make a directory, copy nothing */
 };
 
@@ -226,9 +226,22 @@ struct push_plan {
 };
 
 /*
- * Plan for these context paths (clean; directories stand for all they hold).
- * A path in both lists goes by what the type callback says.  The caller owns
- * the result, which points into the plan: free it first.
+ * Plan for these context paths, clean.  A changed directory stands for all it
+ * holds.  Of a deleted directory the paths that it held should be listed too,
+ * as far as they are known (by the manifest): only they can be taken out one
+ * by one where another step's files lie beneath, and only they match a
+ * wildcard.  A path in either list goes by what the type callback says of it
+ * now.  The caller owns the result, which points into the plan: free it
+ * first.
+ *
+ * Rules, in short.  A path goes where each COPY puts it, in order; a later
+ * step that provides the same destination wins, unless a RUN stands between
+ * the two: then both are done.  A deleted path whose destination an earlier
+ * step provides as well is replaced by that one's file.  From the first step
+ * that has an effect on, every RUN of that line is replayed, and every later
+ * COPY is to be refreshed.  What lies in a stage or image that is copied from
+ * is not known: such a copy is done again behind the push (refresh) when its
+ * destination encloses what was pushed, and makes a rebuild when it names it.
  */
 struct push_plan *copyplan_changes(struct copyplan *,
     const char *const *changed, size_t nchanged,

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 #define DOCKERFILE_MAX_WORD	(64 * 1024)	/* an expanded word, bytes */
-#define DOCKERFILE_MAX_ENV	(512 * 1024)	/* an environment, bytes */
-#define DOCKERFILE_MAX_VARS	2048
+#define DOCKERFILE_MAX_ENV	(256 * 1024)	/* an environment, bytes */
+#define DOCKERFILE_MAX_VARS	512
 #define DOCKERFILE_MAX_WORK	(256 * 1024 * 1024) /* steps of one file */
 
 struct dockerfile_var {
