@@ -66,7 +66,7 @@ copyplan_free(struct copyplan *p)
 
 	if (p == NULL)
 		return;
-	copyplan_forget(p);
+	copyplan_rescan(p);
 	for (i = 0; i < p->nsteps; i++)
 		step_clear(&p->steps[i], &p->extra[i]);
 	free(p->steps);
@@ -173,7 +173,7 @@ copyplan_map(struct copyplan *p, const char *path, bool isdir,
 
 	*places = NULL;
 	*n = 0;
-	copyplan_forget(p);
+	p->looks = COPYPLAN_MAX_LOOKS;
 	for (i = 0; i < p->nsteps; i++) {
 		s = &p->steps[i];
 		if (s->kind != COPYPLAN_COPY)

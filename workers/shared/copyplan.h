@@ -83,6 +83,8 @@ struct copyplan_options {
 	const char *const		*base_shell;	/* NULL-terminated */
 	/* The context's name of the Dockerfile: its change means rebuild. */
 	const char			*dockerfile;
+	/* Likewise the ignore file that applies; both may be NULL. */
+	const char			*ignorefile;
 	struct copyplan_oracle		 oracle;
 };
 
@@ -164,6 +166,12 @@ struct copyplan_place {
 void copyplan_map(struct copyplan *, const char *path, bool isdir,
     struct copyplan_place **places, size_t *n);
 void copyplan_places_free(struct copyplan_place *, size_t);
+
+/*
+ * Forget what wildcards matched when last asked: to be called before
+ * copyplan_map and copyplan_files when the context has changed since.
+ */
+void copyplan_rescan(struct copyplan *);
 
 /*
  * Call fn(fnarg, from, to) for each file that a COPYPLAN_COPY step delivers

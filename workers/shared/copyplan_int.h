@@ -4,6 +4,8 @@
 #ifndef WORKERS_SHARED_COPYPLAN_INT_H
 #define WORKERS_SHARED_COPYPLAN_INT_H
 
+#define COPYPLAN_MAX_LOOKS	(64 * 1024 * 1024)
+
 #include "workers/shared/copyplan.h"
 #include "workers/shared/ignore.h"
 
@@ -62,6 +64,7 @@ struct copyplan {
 	size_t				 nworkdirs;
 	bool				*in_line; /* stages, of the line */
 	size_t				 head;	/* whose line that is */
+	size_t				 looks;	/* at matches, still allowed */
 };
 
 /* Fill steps: copyplan_steps.c. */
@@ -69,9 +72,6 @@ int copyplan_compile(struct copyplan *, struct dockerfile_error *);
 
 /* The line of a stage: its FROM chain.  Sets in_line. */
 void copyplan_set_line(struct copyplan *, size_t head);
-
-/* Forget wildcard matches: the context may have changed. */
-void copyplan_forget(struct copyplan *);
 
 enum copyplan_type copyplan_type(const struct copyplan *, const char *path);
 
@@ -97,6 +97,13 @@ enum copyplan_provides copyplan_provider(struct copyplan *, size_t step,
 
 /* Is a step's destination a directory for a single file? */
 bool copyplan_dest_is_dir(struct copyplan *, size_t step);
+
+/*
+ * Every entry at or below a context path, files and empty directories, until
+ * fn returns nonzero, which is returned.  -1: COPYPLAN_MAX_ENTRIES.
+ */
+int copyplan_walk(struct copyplan *, const char *path,
+    int (*fn)(void *, const char *path, bool isdir), void *fnarg);
 
 /* Matches of a wildcard source. */
 const struct copyplan_found *copyplan_find(struct copyplan *, size_t step,

@@ -298,7 +298,7 @@ copyplan_find(struct copyplan *p, size_t step, size_t source)
 }
 
 void
-copyplan_forget(struct copyplan *p)
+copyplan_rescan(struct copyplan *p)
 {
 	size_t i, k;
 
@@ -368,6 +368,11 @@ source_gives(struct copyplan *p, size_t step, size_t source,
 	}
 	if (copyplan_is_wild(src)) {
 		f = copyplan_find(p, step, source);
+		if (p->looks < f->n) {
+			p->looks = 0;
+			return false;
+		}
+		p->looks -= f->n;
 		for (i = f->n; i-- > 0;)
 			if (gives(p, step, f->paths[i], f->paths[i],
 			    f->isdir[i], dest, from, isdir))
