@@ -52,6 +52,8 @@ plan_on_eng_state(struct worker *w, struct frame *f)
 		if (s->engine_up) {
 			/* what is there now is looked up, not remembered */
 			s->listed = false;
+			s->blocked = false;
+			s->why[0] = '\0';
 			s->retries = 0;
 			loop_timer_cancel(&s->timer);
 		}
