@@ -1,0 +1,650 @@
+/*
+ * HTTP over given connections, see http.h.  Engine worker.
+ *
+ * What a hostile engine can do is bounded here: HTTP/0.9 and redirects are
+ * off, headers have a limit, and a connection whose answer had two lengths,
+ * or a length and chunks, is never used again (libcurl 7.88 takes both).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "buf.h"
+#include "log.h"
+#include "workers/engine/conn.h"
+#include "workers/engine/http.h"
+
+#define HTTP_HEADERS_MAX (64 * 1024)
+#define HTTP_IDLE_MAX	 8 /* connections kept for the next request */
+#define HTTP_DIALS_MAX	 6 /* fewer than DIAL's cap in msg.def */
+
+struct http {
+	struct loop *loop;
+	struct http_conf conf;
+	CURLM *multi;
+	struct loop_timer timer; /* libcurl's */
+	struct loop_timer kick;	 /* something was resumed */
+	struct conns conns;
+	struct http_req *reqs;
+	unsigned open;	  /* sockets in libcurl's hands */
+	unsigned running; /* requests in libcurl's hands */
+	unsigned dials;
+};
+
+struct http_req {
+	struct http_req *next, **prevp;
+	struct http *http;
+	CURL *easy;
+	struct curl_slist *headers;
+	const struct http_ops *ops;
+	void *arg;
+	char *json;
+	struct loop_timer deadline;
+	bool idempotent;
+	bool waits;   /* for a connection */
+	bool added;   /* to the multi handle */
+	bool sent;    /* the request went out, or began to */
+	bool no_fd;   /* libcurl wanted a socket, and there was none */
+	bool stopped; /* a callback said HTTP_ABORT */
+	int errnum;
+	unsigned status;
+	size_t header_bytes;
+	unsigned lengths;
+	bool chunked;
+	char *api;
+	char *stat;
+	char error[CURL_ERROR_SIZE];
+};
+
+int
+http_global_init(void)
+{
+	return (curl_global_init(CURL_GLOBAL_NOTHING) == CURLE_OK ? 0 : -1);
+}
+
+/* Requests. */
+
+static void
+http_req_free(struct http_req *r)
+{
+	struct http *h = r->http;
+
+	loop_timer_cancel(&r->deadline);
+	if (r->added) {
+		curl_multi_remove_handle(h->multi, r->easy);
+		h->running--;
+	}
+	curl_easy_cleanup(r->easy);
+	curl_slist_free_all(r->headers);
+	*r->prevp = r->next;
+	if (r->next != NULL)
+		r->next->prevp = r->prevp;
+	free(r->json);
+	free(r->api);
+	free(r->stat);
+	free(r);
+}
+
+static void
+http_req_done(struct http_req *r, enum http_result res)
+{
+	r->ops->done(r->arg, r, res);
+	http_req_free(r);
+}
+
+static void
+http_on_deadline(void *arg)
+{
+	struct http_req *r = arg;
+
+	strlcpy(r->error, "no answer in time", sizeof(r->error));
+	http_req_done(r, HTTP_TIMEOUT);
+}
+
+void
+http_set_timeout(struct http_req *r, int64_t ms)
+{
+	if (ms == 0)
+		loop_timer_cancel(&r->deadline);
+	else
+		loop_timer_in_ms(r->http->loop, &r->deadline, ms,
+		    http_on_deadline, r);
+}
+
+/* Ask for as many connections as there are requests that wait for one. */
+static void
+http_dial(struct http *h)
+{
+	unsigned waiting = 0;
+
+	for (struct http_req *r = h->reqs; r != NULL; r = r->next)
+		waiting += r->waits;
+	while (h->dials < waiting && h->dials < HTTP_DIALS_MAX) {
+		h->dials++;
+		h->conf.dial(h->conf.arg);
+	}
+}
+
+/* Hand the request to libcurl, or wait for a connection. */
+static void
+http_go(struct http_req *r)
+{
+	struct http *h = r->http;
+
+	r->waits = conns_spare(&h->conns) == 0 &&
+	    (r->no_fd || h->open <= h->running);
+	if (r->waits) {
+		http_dial(h);
+		return;
+	}
+	r->no_fd = false;
+	r->sent = false;
+	r->status = 0;
+	r->header_bytes = 0;
+	r->error[0] = '\0';
+	if (curl_multi_add_handle(h->multi, r->easy) != CURLM_OK)
+		fatalx("curl_multi_add_handle");
+	r->added = true;
+	h->running++;
+}
+
+static struct http_req *
+http_first_waiting(struct http *h)
+{
+	struct http_req *r, *first = NULL;
+
+	/* the list has the newest in front */
+	for (r = h->reqs; r != NULL; r = r->next)
+		if (r->waits)
+			first = r;
+	return (first);
+}
+
+void
+http_conn_add(struct http *h, int fd)
+{
+	struct http_req *r;
+
+	h->dials--;
+	conns_put(&h->conns, fd);
+	if ((r = http_first_waiting(h)) != NULL)
+		http_go(r);
+	http_dial(h);
+}
+
+void
+http_conn_fail(struct http *h, int errnum)
+{
+	struct http_req *r = http_first_waiting(h);
+
+	h->dials--;
+	if (r == NULL)
+		return;
+	r->waits = false;
+	r->errnum = errnum;
+	strlcpy(r->error, strerror(errnum), sizeof(r->error));
+	http_req_done(r, HTTP_NO_CONN);
+	http_dial(h);
+}
+
+static enum http_result
+http_result(struct http_req *r, CURLcode rc)
+{
+	if (rc == CURLE_OK)
+		return (HTTP_OK);
+	if (r->stopped)
+		return (HTTP_STOPPED);
+	if (r->error[0] == '\0')
+		strlcpy(r->error, curl_easy_strerror(rc), sizeof(r->error));
+	if (rc == CURLE_OPERATION_TIMEDOUT)
+		return (HTTP_TIMEOUT);
+	return (HTTP_BROKEN);
+}
+
+static void
+http_on_message(struct http *h, CURL *easy, CURLcode rc)
+{
+	struct http_req *r = NULL;
+	char *priv = NULL;
+	long status = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &priv);
+	r = (struct http_req *)(void *)priv;
+	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_multi_remove_handle(h->multi, easy);
+	r->added = false;
+	h->running--;
+	if (rc != CURLE_OK && r->no_fd && (!r->sent || r->idempotent)) {
+		/* the idle connection was not one: begin anew */
+		http_go(r);
+		return;
+	}
+	r->status = (unsigned)status;
+	http_req_done(r, http_result(r, rc));
+}
+
+static void
+http_check_done(struct http *h)
+{
+	CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(h->multi, &left)) != NULL)
+		if (m->msg == CURLMSG_DONE)
+			http_on_message(h, m->easy_handle, m->data.result);
+}
+
+/* libcurl's sockets and timer on our loop. */
+
+static void
+http_act(struct http *h, curl_socket_t s, int what)
+{
+	int running;
+
+	curl_multi_socket_action(h->multi, s, what, &running);
+	http_check_done(h);
+}
+
+/* The loop tells which fd only by arg: one of these for each socket. */
+struct http_sock {
+	struct http *http;
+	int fd;
+};
+
+static void
+http_on_fd(void *arg, uint32_t ev)
+{
+	struct http_sock *s = arg;
+
+	http_act(s->http, s->fd,
+	    ((ev & EPOLLIN) ? CURL_CSELECT_IN : 0) |
+	    ((ev & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
+	    ((ev & (EPOLLERR | EPOLLHUP)) ?
+		    CURL_CSELECT_IN | CURL_CSELECT_ERR : 0));
+}
+
+static int
+http_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *sockp)
+{
+	struct http *h = arg;
+	struct http_sock *s = sockp;
+	uint32_t ev = 0;
+
+	if (what == CURL_POLL_REMOVE) {
+		loop_fd_del(h->loop, fd);
+		free(s);
+		return (0);
+	}
+	if (s == NULL) {
+		s = xcalloc(1, sizeof(*s));
+		s->http = h;
+		s->fd = fd;
+		curl_multi_assign(h->multi, fd, s);
+	}
+	if (what & CURL_POLL_IN)
+		ev |= EPOLLIN;
+	if (what & CURL_POLL_OUT)
+		ev |= EPOLLOUT;
+	if (loop_fd_set(h->loop, fd, ev, http_on_fd, s) == -1)
+		log_warn("epoll");
+	return (0);
+}
+
+static void
+http_on_timer(void *arg)
+{
+	http_act(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int
+http_on_set_timer(CURLM *multi, long ms, void *arg)
+{
+	struct http *h = arg;
+
+	if (ms < 0)
+		loop_timer_cancel(&h->timer);
+	else
+		loop_timer_in_ms(h->loop, &h->timer, ms, http_on_timer, h);
+	return (0);
+}
+
+/* Connections. */
+
+static curl_socket_t
+http_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct http_req *r = arg;
+	int fd = -1;
+
+	/*
+	 * A second socket after the request went out is libcurl's retry on a
+	 * connection that died.  What may change something is not sent twice.
+	 */
+	if (!r->sent || r->idempotent)
+		fd = conns_take(&r->http->conns);
+	if (fd == -1) {
+		r->no_fd = true;
+		return (CURL_SOCKET_BAD);
+	}
+	r->http->open++;
+	return (fd);
+}
+
+static int
+http_socket_opened(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	return (CURL_SOCKOPT_ALREADY_CONNECTED);
+}
+
+static int
+http_close_socket(void *arg, curl_socket_t fd)
+{
+	struct http *h = arg;
+
+	loop_fd_del(h->loop, fd);
+	h->open--;
+	return (close(fd));
+}
+
+static int
+http_before_send(void *arg, char *ip, char *local, int port, int local_port)
+{
+	struct http_req *r = arg;
+
+	r->sent = true;
+	return (CURL_PREREQFUNC_OK);
+}
+
+/* Headers and bodies. */
+
+/* The value of a header if the line is that header, as a new string. */
+static char *
+http_header_value(const char *p, size_t n, const char *name)
+{
+	size_t k = strlen(name);
+
+	if (n < k || strncasecmp(p, name, k) != 0)
+		return (NULL);
+	for (p += k, n -= k; n > 0 && (*p == ' ' || *p == '\t'); p++)
+		n--;
+	while (n > 0 && strchr(" \t\r\n", p[n - 1]) != NULL)
+		n--;
+	return (memchr(p, '\0', n) == NULL ? xstrndup(p, n) : NULL);
+}
+
+static void
+http_keep_header(char **dst, const char *p, size_t n, const char *name)
+{
+	char *v = http_header_value(p, n, name);
+
+	if (v == NULL)
+		return;
+	free(*dst);
+	*dst = v;
+}
+
+/* The empty line: 1xx answers are not the answer. */
+static void
+http_headers_end(struct http_req *r)
+{
+	long status = 0;
+
+	curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200)
+		return;
+	r->status = (unsigned)status;
+	if (r->ops->headers != NULL)
+		r->ops->headers(r->arg, r);
+}
+
+static size_t
+http_on_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_req *r = arg;
+
+	n *= size;
+	r->header_bytes += n;
+	if (r->header_bytes > HTTP_HEADERS_MAX) {
+		strlcpy(r->error, "headers without end", sizeof(r->error));
+		return (0);
+	}
+	if (n >= 5 && strncmp(p, "HTTP/", 5) == 0) {
+		r->lengths = 0;
+		r->chunked = false;
+	} else if (n > 15 && strncasecmp(p, "Content-Length:", 15) == 0)
+		r->lengths++;
+	else if (n > 18 && strncasecmp(p, "Transfer-Encoding:", 18) == 0)
+		r->chunked = true;
+	if (r->lengths > 1 || (r->lengths > 0 && r->chunked))
+		curl_easy_setopt(r->easy, CURLOPT_FORBID_REUSE, 1L);
+	http_keep_header(&r->api, p, n, "Api-Version:");
+	http_keep_header(&r->stat, p, n, "X-Docker-Container-Path-Stat:");
+	if (n <= 2 && (p[0] == '\r' || p[0] == '\n'))
+		http_headers_end(r);
+	return (n);
+}
+
+static size_t
+http_on_data(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_req *r = arg;
+	int res;
+
+	n *= size;
+	if (r->ops->data == NULL || n == 0)
+		return (n);
+	res = r->ops->data(r->arg, r, p, n);
+	if (res == HTTP_PAUSE)
+		return (CURL_WRITEFUNC_PAUSE);
+	if (res == HTTP_ABORT) {
+		r->stopped = true;
+		return (0);
+	}
+	return (n);
+}
+
+static size_t
+http_on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct http_req *r = arg;
+	ssize_t k = r->ops->body(r->arg, p, size * n);
+
+	if (k == HTTP_PAUSE)
+		return (CURL_READFUNC_PAUSE);
+	if (k == HTTP_ABORT) {
+		r->stopped = true;
+		return (CURL_READFUNC_ABORT);
+	}
+	return ((size_t)k);
+}
+
+/* Making requests. */
+
+static void
+http_set_callbacks(struct http_req *r)
+{
+	CURL *e = r->easy;
+
+	curl_easy_setopt(e, CURLOPT_PRIVATE, r);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->error);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, http_open_socket);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
+	curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, http_socket_opened);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, http_close_socket);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, r->http);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, http_before_send);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, http_on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, http_on_data);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+}
+
+static void
+http_set_safe(CURL *e)
+{
+	/* a place holder: with a path libcurl resolves and tunes nothing */
+	curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, "/nonexistent");
+	curl_easy_setopt(e, CURLOPT_PROXY, "");
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(e, CURLOPT_HTTP09_ALLOWED, 0L);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(e, CURLOPT_USERAGENT, "wharf/" WHARF_VERSION);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 64L * 1024);
+	curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 128L * 1024);
+}
+
+static void
+http_set_method(struct http_req *r, const char *method)
+{
+	CURL *e = r->easy;
+
+	r->idempotent = strcmp(method, "GET") == 0 ||
+	    strcmp(method, "HEAD") == 0;
+	if (strcmp(method, "HEAD") == 0)
+		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+	else if (r->ops->body != NULL) {
+		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(e, CURLOPT_READFUNCTION, http_on_body);
+		curl_easy_setopt(e, CURLOPT_READDATA, r);
+		/* a form's type would make the engine eat the body */
+		r->headers = curl_slist_append(r->headers,
+		    "Content-Type: application/x-tar");
+	} else if (strcmp(method, "POST") == 0) {
+		curl_easy_setopt(e, CURLOPT_POST, 1L);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS,
+		    r->json != NULL ? r->json : "");
+		r->headers = curl_slist_append(r->headers,
+		    r->json != NULL ? "Content-Type: application/json" :
+				      "Content-Type:");
+	}
+	if (!r->idempotent)
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
+	/* no waiting for 100 Continue */
+	r->headers = curl_slist_append(r->headers, "Expect:");
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
+}
+
+struct http_req *
+http_start(struct http *h, const char *method, const char *path,
+    const char *json, int64_t timeout_ms, const struct http_ops *ops,
+    void *arg)
+{
+	struct http_req *r = xcalloc(1, sizeof(*r));
+	char *url = xasprintf("http://localhost%s", path);
+
+	r->http = h;
+	r->ops = ops;
+	r->arg = arg;
+	r->json = json != NULL ? xstrdup(json) : NULL;
+	if ((r->easy = curl_easy_init()) == NULL)
+		fatalx("curl_easy_init");
+	http_set_callbacks(r);
+	http_set_safe(r->easy);
+	http_set_method(r, method);
+	curl_easy_setopt(r->easy, CURLOPT_URL, url);
+	free(url);
+	r->next = h->reqs;
+	r->prevp = &h->reqs;
+	if (r->next != NULL)
+		r->next->prevp = &r->next;
+	h->reqs = r;
+	http_set_timeout(r, timeout_ms);
+	http_go(r);
+	return (r);
+}
+
+void
+http_cancel(struct http_req *r)
+{
+	if (r != NULL)
+		http_req_free(r);
+}
+
+void
+http_resume(struct http_req *r)
+{
+	struct http *h = r->http;
+
+	if (!r->added)
+		return;
+	curl_easy_pause(r->easy, CURLPAUSE_CONT);
+	/* what libcurl found out meanwhile is told from the loop */
+	loop_timer_in_ms(h->loop, &h->kick, 0, http_on_timer, h);
+}
+
+struct http *
+http_new(struct loop *l, const struct http_conf *conf)
+{
+	struct http *h = xcalloc(1, sizeof(*h));
+
+	h->loop = l;
+	h->conf = *conf;
+	if ((h->multi = curl_multi_init()) == NULL)
+		fatalx("curl_multi_init");
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
+	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION,
+	    http_on_set_timer);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+	curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS,
+	    (long)HTTP_IDLE_MAX);
+	return (h);
+}
+
+void
+http_free(struct http *h)
+{
+	if (h == NULL)
+		return;
+	while (h->reqs != NULL)
+		http_req_free(h->reqs);
+	curl_multi_cleanup(h->multi);
+	loop_timer_cancel(&h->timer);
+	loop_timer_cancel(&h->kick);
+	conns_close(&h->conns);
+	free(h);
+}
+
+void
+http_forget_conns(struct http *h)
+{
+	conns_close(&h->conns);
+}
+
+unsigned
+http_status(const struct http_req *r)
+{
+	return (r->status);
+}
+
+int
+http_errnum(const struct http_req *r)
+{
+	return (r->errnum);
+}
+
+const char *
+http_error(const struct http_req *r)
+{
+	return (r->error);
+}
+
+const char *
+http_header_api(const struct http_req *r)
+{
+	return (r->api);
+}
+
+const char *
+http_header_stat(const struct http_req *r)
+{
+	return (r->stat);
+}
