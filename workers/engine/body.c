@@ -134,6 +134,8 @@ body_step(struct body *b)
 	if (r == 0) {
 		if (!b->eof)
 			body_watch(b);
+		if (b->why != NULL)
+			b->cb(b->arg, BODY_BAD);
 		return;
 	}
 	b->ready = r == 1;

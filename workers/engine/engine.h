@@ -74,6 +74,7 @@ struct engine {
 	struct events events;
 	struct gate *gate;
 	struct job *jobs; /* in the order they came */
+	bool in_run, run_again; /* jobs_run() */
 	struct loop_timer drain;
 };
 

@@ -567,6 +567,15 @@ http_cancel(struct http_req *r)
 		http_req_free(r);
 }
 
+static void
+http_on_resume_failed(void *arg)
+{
+	struct http_req *r = arg;
+
+	strlcpy(r->error, "cannot be resumed", sizeof(r->error));
+	http_req_done(r, r->stopped ? HTTP_STOPPED : HTTP_BROKEN);
+}
+
 void
 http_resume(struct http_req *r)
 {
@@ -574,7 +583,10 @@ http_resume(struct http_req *r)
 
 	if (!r->added)
 		return;
-	curl_easy_pause(r->easy, CURLPAUSE_CONT);
+	/* libcurl calls data() inside, and forgets what that said */
+	if (curl_easy_pause(r->easy, CURLPAUSE_CONT) != CURLE_OK)
+		loop_timer_in_ms(h->loop, &r->deadline, 0,
+		    http_on_resume_failed, r);
 	/* what libcurl found out meanwhile is told from the loop */
 	loop_timer_in_ms(h->loop, &h->kick, 0, http_on_timer, h);
 }
