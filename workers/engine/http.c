@@ -50,6 +50,7 @@ struct http_req {
 	bool sent;    /* the request went out, or began to */
 	bool no_fd;   /* libcurl wanted a socket, and there was none */
 	bool stopped; /* a callback said HTTP_ABORT */
+	bool paused;  /* a callback said HTTP_PAUSE */
 	int errnum;
 	unsigned status;
 	size_t header_bytes;
@@ -217,6 +218,7 @@ http_on_message(struct http *h, CURL *easy, CURLcode rc)
 	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_multi_remove_handle(h->multi, easy);
 	r->added = false;
+	r->paused = false;
 	h->running--;
 	if (rc != CURLE_OK && r->no_fd && (!r->sent || r->idempotent)) {
 		/* the idle connection was not one: begin anew */
@@ -438,8 +440,10 @@ http_on_data(char *p, size_t size, size_t n, void *arg)
 	if (r->ops->data == NULL || n == 0)
 		return (n);
 	res = r->ops->data(r->arg, r, p, n);
-	if (res == HTTP_PAUSE)
+	if (res == HTTP_PAUSE) {
+		r->paused = true;
 		return (CURL_WRITEFUNC_PAUSE);
+	}
 	if (res == HTTP_ABORT) {
 		r->stopped = true;
 		return (0);
@@ -453,8 +457,10 @@ http_on_body(char *p, size_t size, size_t n, void *arg)
 	struct http_req *r = arg;
 	ssize_t k = r->ops->body(r->arg, p, size * n);
 
-	if (k == HTTP_PAUSE)
+	if (k == HTTP_PAUSE) {
+		r->paused = true;
 		return (CURL_READFUNC_PAUSE);
+	}
 	if (k == HTTP_ABORT) {
 		r->stopped = true;
 		return (CURL_READFUNC_ABORT);
@@ -581,8 +587,9 @@ http_resume(struct http_req *r)
 {
 	struct http *h = r->http;
 
-	if (!r->added)
+	if (!r->paused)
 		return;
+	r->paused = false;
 	/* libcurl calls data() inside, and forgets what that said */
 	if (curl_easy_pause(r->easy, CURLPAUSE_CONT) != CURLE_OK)
 		loop_timer_in_ms(h->loop, &r->deadline, 0,

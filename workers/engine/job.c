@@ -244,7 +244,7 @@ job_broken(struct job *j, struct http_req *r, enum http_result res)
 		else if (j->bad_frames)
 			job_fail(j, ERR_ENGINE, "output without its frames");
 		else
-			job_fail(j, ERR_IO,
+			job_fail(j, ERR_INVALID,
 			    j->body != NULL ? body_why(j->body) : "stopped");
 		return;
 	}
