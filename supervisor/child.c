@@ -342,6 +342,8 @@ child_spawn(struct child *c)
 	if (lp[1] != -1)
 		close(lp[1]);
 	if (r == -1) {
+		if (c->probe != 0)
+			fatalx("cannot probe %s", proc_name(c->role));
 		if (sv[0] != -1)
 			close(sv[0]);
 		if (lp[0] != -1)
