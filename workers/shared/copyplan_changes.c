@@ -396,7 +396,9 @@ alive_beneath(struct planner *pl, const char *dest)
 		s = &p->steps[i];
 		if (s->kind == COPYPLAN_RUN || !p->in_line[s->stage])
 			continue;
-		if (copyplan_below(s->dest, dest)) {
+		if (copyplan_below(s->dest, dest) &&
+		    (strcmp(s->dest, dest) != 0 ||
+		    copyplan_dest_is_dir(p, i))) {
 			if (s->kind != COPYPLAN_COPY || s->remote ||
 			    p->extra[i].nheredocs > 0)
 				return true;
