@@ -35,10 +35,10 @@ fail_file(const char *path, const char *why, int code, FILE *err)
 }
 
 int
-explain_read_file(const char *path, size_t max, char **text, size_t *len,
-    FILE *err)
+explain_read_file(
+    const char *path, size_t max, char **text, size_t *len, FILE *err)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	struct stat st;
 	ssize_t n = 0;
 	int fd, code = 0;
@@ -50,8 +50,8 @@ explain_read_file(const char *path, size_t max, char **text, size_t *len,
 		close(fd);
 		return fail_file(path, "not a regular file", EX_NOINPUT, err);
 	}
-	while (b.len <= max && (n = read(fd, buf_reserve(&b, 65536),
-	    65536)) > 0)
+	while (
+	    b.len <= max && (n = read(fd, buf_reserve(&b, 65536), 65536)) > 0)
 		b.len += (size_t)n;
 	if (n == -1)
 		code = fail_file(path, strerror(errno), EX_IOERR, err);
@@ -70,8 +70,7 @@ explain_read_file(const char *path, size_t max, char **text, size_t *len,
 }
 
 int
-explain_complain(const char *path, const struct dockerfile_error *e,
-    FILE *err)
+explain_complain(const char *path, const struct dockerfile_error *e, FILE *err)
 {
 	explain_print_name(path, err);
 	if (e->line != 0)
@@ -88,8 +87,7 @@ explain_dockerfile(const char *path, struct dockerfile **df, FILE *err)
 	size_t len;
 	int code;
 
-	code = explain_read_file(path, DOCKERFILE_MAX_BYTES, &text, &len,
-	    err);
+	code = explain_read_file(path, DOCKERFILE_MAX_BYTES, &text, &len, err);
 	if (code != 0)
 		return code;
 	*df = dockerfile_parse(text, len, &e);
@@ -104,14 +102,13 @@ explain_build_arg(struct dockerfile_env *env, const char *arg, FILE *err)
 	char *name;
 	int ret = 0;
 
-	name = eq == NULL ? xstrdup(arg) :
-	    xstrndup(arg, (size_t)(eq - arg));
+	name = eq == NULL ? xstrdup(arg) : xstrndup(arg, (size_t)(eq - arg));
 	value = eq == NULL ? getenv(name) : eq + 1;
 	if (*name == '\0') {
 		fprintf(err, "--build-arg needs NAME=VALUE\n");
 		ret = EX_USAGE;
 	} else if (value != NULL &&
-	    dockerfile_env_set(env, name, value) == -1) {
+		   dockerfile_env_set(env, name, value) == -1) {
 		fprintf(err, "the build arguments are too long\n");
 		ret = EX_USAGE;
 	}

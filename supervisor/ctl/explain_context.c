@@ -22,12 +22,12 @@
 #define MAX_LINKS 40
 
 struct explain_context {
-	int				 fd;
-	struct ignore			*ignore;	/* NULL: none */
-	char				*dockerfile;	/* in the context */
-	char				*ignorefile;
-	const struct explain_paths	*changed;
-	const struct explain_paths	*deleted;
+	int fd;
+	struct ignore *ignore; /* NULL: none */
+	char *dockerfile;      /* in the context */
+	char *ignorefile;
+	const struct explain_paths *changed;
+	const struct explain_paths *deleted;
 };
 
 void
@@ -70,7 +70,7 @@ is_ignored(const struct explain_context *ctx, const char *path)
 	if (ctx->ignore == NULL || *path == '\0')
 		return false;
 	return ignore_path(ctx->ignore, path, strlen(path), &m, NULL) == 0 &&
-	    m.excluded;
+	       m.excluded;
 }
 
 /* path is one of the list or below it. */
@@ -221,13 +221,13 @@ follow(struct explain_context *ctx, const char *path)
 			s += *s == '/';
 			continue;
 		}
-		if (tree_readlink(ctx->fd, head, target,
-		    sizeof(target)) == -1)
+		if (tree_readlink(ctx->fd, head, target, sizeof(target)) == -1)
 			target[0] = '\0';
 		up = strrchr(head, '/');
-		joined = *target == '/' ? xasprintf("%s%s", target, s) :
-		    xasprintf("/%.*s/%s%s", up == NULL ? 0 :
-		    (int)(up - head), head, target, s);
+		joined = *target == '/' ? xasprintf("%s%s", target, s)
+					: xasprintf("/%.*s/%s%s",
+					      up == NULL ? 0 : (int)(up - head),
+					      head, target, s);
 		clean = path_clean(joined, strlen(joined), &n);
 		free(joined);
 		free(head);
@@ -252,7 +252,7 @@ resolve(void *arg, const char *path)
 		free(now);
 		now = next;
 	}
-	return now;	/* a circle: whatever it says is not there */
+	return now; /* a circle: whatever it says is not there */
 }
 
 static enum copyplan_answer
@@ -262,9 +262,13 @@ archive(void *arg, const char *path)
 		size_t at, n;
 		const char *magic;
 	} kinds[] = {
-		{ 0, 2, "\x1f\x8b" }, { 0, 3, "BZh" },
-		{ 0, 6, "\xfd" "7zXZ" }, { 0, 4, "\x28\xb5\x2f\xfd" },
-		{ 257, 5, "ustar" },
+	    {0, 2, "\x1f\x8b"},
+	    {0, 3, "BZh"},
+	    {0, 6,
+		"\xfd"
+		"7zXZ"},
+	    {0, 4, "\x28\xb5\x2f\xfd"},
+	    {257, 5, "ustar"},
 	};
 	struct explain_context *ctx = arg;
 	char head[512];
@@ -278,8 +282,7 @@ archive(void *arg, const char *path)
 	close(fd);
 	for (i = 0; n > 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].at + kinds[i].n <= (size_t)n &&
-		    memcmp(head + kinds[i].at, kinds[i].magic,
-		    kinds[i].n) == 0)
+		    memcmp(head + kinds[i].at, kinds[i].magic, kinds[i].n) == 0)
 			return COPYPLAN_YES;
 	return COPYPLAN_NO;
 }
@@ -302,8 +305,8 @@ name_within(const char *dir, const char *path)
 }
 
 static int
-load_ignore(struct explain_context *ctx, const char *dir, const char *path,
-    FILE *err)
+load_ignore(
+    struct explain_context *ctx, const char *dir, const char *path, FILE *err)
 {
 	struct ignore_error ie;
 	struct dockerfile_error e;
@@ -321,8 +324,7 @@ load_ignore(struct explain_context *ctx, const char *dir, const char *path,
 		return 0;
 	}
 	code = explain_read_file(name, IGNORE_FILE_MAX, &text, &len, err);
-	if (code == 0 &&
-	    (ctx->ignore = ignore_parse(text, len, &ie)) == NULL) {
+	if (code == 0 && (ctx->ignore = ignore_parse(text, len, &ie)) == NULL) {
 		dockerfile_fail(&e, ie.line, 1, "%s", ie.text);
 		code = explain_complain(name, &e, err);
 	}
@@ -340,9 +342,9 @@ filter(const struct explain_context *ctx, struct explain_paths *list_)
 	for (i = list_->n; i-- > 0;)
 		if (is_ignored(ctx, list_->v[i]) &&
 		    (ctx->dockerfile == NULL ||
-		    strcmp(list_->v[i], ctx->dockerfile) != 0) &&
+			strcmp(list_->v[i], ctx->dockerfile) != 0) &&
 		    (ctx->ignorefile == NULL ||
-		    strcmp(list_->v[i], ctx->ignorefile) != 0))
+			strcmp(list_->v[i], ctx->ignorefile) != 0))
 			drop(list_, i);
 }
 
@@ -385,8 +387,7 @@ explain_context_close(struct explain_context *ctx)
 }
 
 void
-explain_context_fill(struct explain_context *ctx,
-    struct copyplan_options *opt)
+explain_context_fill(struct explain_context *ctx, struct copyplan_options *opt)
 {
 	opt->dockerfile = ctx->dockerfile;
 	opt->ignorefile = ctx->ignorefile;

@@ -11,8 +11,8 @@
 #include "workers/shared/copyplan.h"
 
 struct explain_paths {
-	const char	**v;	/* clean, relative to the context */
-	size_t		 n;
+	const char **v; /* clean, relative to the context */
+	size_t n;
 };
 
 /* Clean and keep a path as given on the command line. */
@@ -33,7 +33,6 @@ int explain_context_open(const char *dir, const char *dockerfile,
 void explain_context_close(struct explain_context *);
 
 /* Set the oracle and the names of the Dockerfile and the ignore file. */
-void explain_context_fill(struct explain_context *,
-    struct copyplan_options *);
+void explain_context_fill(struct explain_context *, struct copyplan_options *);
 
 #endif

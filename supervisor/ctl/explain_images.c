@@ -15,8 +15,8 @@ static int
 usage(FILE *err)
 {
 	fprintf(err, "usage: wharfctl explain images [-f DOCKERFILE] "
-	    "[--target T] [--platform P]\n"
-	    "           [--build-arg K=V]...\n");
+		     "[--target T] [--platform P]\n"
+		     "           [--build-arg K=V]...\n");
 	return EX_USAGE;
 }
 
@@ -67,13 +67,11 @@ int
 explain_images(int argc, char **argv, FILE *out, FILE *err)
 {
 	static const struct option longs[] = {
-		{ "file", required_argument, NULL, 'f' },
-		{ "target", required_argument, NULL, 't' },
-		{ "platform", required_argument, NULL, 'p' },
-		{ "build-arg", required_argument, NULL, 'b' },
-		{ NULL, 0, NULL, 0 }
-	};
-	struct dockerfile_options opt = { 0 };
+	    {"file", required_argument, NULL, 'f'},
+	    {"target", required_argument, NULL, 't'},
+	    {"platform", required_argument, NULL, 'p'},
+	    {"build-arg", required_argument, NULL, 'b'}, {NULL, 0, NULL, 0}};
+	struct dockerfile_options opt = {0};
 	struct dockerfile_env *args = dockerfile_env_new();
 	const char *path = "Dockerfile";
 	int c, code = 0;
@@ -82,7 +80,7 @@ explain_images(int argc, char **argv, FILE *out, FILE *err)
 	optind = 0;
 	opterr = 0;
 	while (code == 0 &&
-	    (c = getopt_long(argc, argv, "+f:", longs, NULL)) != -1) {
+	       (c = getopt_long(argc, argv, "+f:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			path = optarg;

@@ -17,15 +17,14 @@ static int
 usage(FILE *err)
 {
 	fprintf(err, "usage: wharfctl explain push [-C CONTEXT] "
-	    "[-f DOCKERFILE] [--target T]\n"
-	    "           [--platform P] [--build-arg K=V]...\n"
-	    "           [--changed P]... [--deleted P]...\n");
+		     "[-f DOCKERFILE] [--target T]\n"
+		     "           [--platform P] [--build-arg K=V]...\n"
+		     "           [--changed P]... [--deleted P]...\n");
 	return EX_USAGE;
 }
 
 static void
-print_copy(const struct copyplan_step *s, const struct push_op *op,
-    cJSON *o)
+print_copy(const struct copyplan_step *s, const struct push_op *op, cJSON *o)
 {
 	cJSON *list, *f;
 	size_t i;
@@ -55,8 +54,7 @@ print_run(const struct copyplan_step *s, cJSON *o)
 		json_push_str(list, s->argv[i]);
 	list = json_add_obj(o, "env");
 	for (i = 0; i < s->env->nvars; i++)
-		json_add_str(list, s->env->vars[i].name,
-		    s->env->vars[i].value);
+		json_add_str(list, s->env->vars[i].name, s->env->vars[i].value);
 	json_add_str(o, "user", s->user);
 	json_add_str(o, "workdir", s->workdir);
 	if (s->nunset == 0)
@@ -70,10 +68,10 @@ static void
 print_op(const struct copyplan *p, const struct push_op *op, cJSON *o)
 {
 	static const char *const names[] = {
-		[PUSH_COPY] = "copy",
-		[PUSH_DELETE] = "delete",
-		[PUSH_RUN] = "run",
-		[PUSH_STAGECOPY] = "stagecopy",
+	    [PUSH_COPY] = "copy",
+	    [PUSH_DELETE] = "delete",
+	    [PUSH_RUN] = "run",
+	    [PUSH_STAGECOPY] = "stagecopy",
 	};
 	const struct copyplan_step *s = copyplan_step(p, op->step);
 	cJSON *list;
@@ -111,8 +109,8 @@ print_plan(const struct copyplan *p, const struct push_plan *pp, FILE *out)
 	json_add_bool(root, "needed", pp->needed);
 	json_add_bool(root, "restart", pp->restart);
 	json_add_bool(root, "rebuild", pp->rebuild);
-	json_add_bool(root, "needs_stage_containers",
-	    pp->needs_stage_containers);
+	json_add_bool(
+	    root, "needs_stage_containers", pp->needs_stage_containers);
 	json_add_str(root, "reason", pp->reason);
 	stages = json_add_arr(root, "stages");
 	for (i = 0; i < pp->nstages; i++) {
@@ -132,11 +130,11 @@ print_plan(const struct copyplan *p, const struct push_plan *pp, FILE *out)
 }
 
 struct request {
-	const char		*context;
-	const char		*path;		/* of the Dockerfile, or NULL */
-	struct copyplan_options	 opt;
-	struct explain_paths	 changed;
-	struct explain_paths	 deleted;
+	const char *context;
+	const char *path; /* of the Dockerfile, or NULL */
+	struct copyplan_options opt;
+	struct explain_paths changed;
+	struct explain_paths deleted;
 };
 
 static int
@@ -150,8 +148,8 @@ plan(const struct request *rq, const struct dockerfile *df, const char *path,
 
 	if ((p = copyplan_new(df, &rq->opt, &e)) == NULL)
 		return explain_complain(path, &e, err);
-	pp = copyplan_changes(p, rq->changed.v, rq->changed.n, rq->deleted.v,
-	    rq->deleted.n);
+	pp = copyplan_changes(
+	    p, rq->changed.v, rq->changed.n, rq->deleted.v, rq->deleted.n);
 	code = print_plan(p, pp, out);
 	push_plan_free(pp);
 	copyplan_free(p);
@@ -166,11 +164,11 @@ run(struct request *rq, FILE *out, FILE *err)
 	char *path;
 	int code;
 
-	path = rq->path != NULL ? xstrdup(rq->path) :
-	    xasprintf("%s/Dockerfile", rq->context);
+	path = rq->path != NULL ? xstrdup(rq->path)
+				: xasprintf("%s/Dockerfile", rq->context);
 	if ((code = explain_dockerfile(path, &df, err)) == 0 &&
 	    (code = explain_context_open(rq->context, path, &rq->changed,
-	    &rq->deleted, &ctx, err)) == 0) {
+		 &rq->deleted, &ctx, err)) == 0) {
 		explain_context_fill(ctx, &rq->opt);
 		code = plan(rq, df, path, out, err);
 	}
@@ -213,17 +211,15 @@ int
 explain_push(int argc, char **argv, FILE *out, FILE *err)
 {
 	static const struct option longs[] = {
-		{ "context", required_argument, NULL, 'C' },
-		{ "file", required_argument, NULL, 'f' },
-		{ "target", required_argument, NULL, 't' },
-		{ "platform", required_argument, NULL, 'p' },
-		{ "build-arg", required_argument, NULL, 'b' },
-		{ "changed", required_argument, NULL, 'c' },
-		{ "deleted", required_argument, NULL, 'd' },
-		{ NULL, 0, NULL, 0 }
-	};
+	    {"context", required_argument, NULL, 'C'},
+	    {"file", required_argument, NULL, 'f'},
+	    {"target", required_argument, NULL, 't'},
+	    {"platform", required_argument, NULL, 'p'},
+	    {"build-arg", required_argument, NULL, 'b'},
+	    {"changed", required_argument, NULL, 'c'},
+	    {"deleted", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
 	struct dockerfile_env *args = dockerfile_env_new();
-	struct request rq = { 0 };
+	struct request rq = {0};
 	int c, code = 0;
 
 	rq.context = ".";
@@ -231,7 +227,7 @@ explain_push(int argc, char **argv, FILE *out, FILE *err)
 	optind = 0;
 	opterr = 0;
 	while (code == 0 &&
-	    (c = getopt_long(argc, argv, "+C:f:", longs, NULL)) != -1)
+	       (c = getopt_long(argc, argv, "+C:f:", longs, NULL)) != -1)
 		code = take_option(&rq, args, c, err);
 	if (code == 0 && optind != argc)
 		code = usage(err);

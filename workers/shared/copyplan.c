@@ -108,7 +108,7 @@ copyplan_set_line(struct copyplan *p, size_t head)
 	memset(p->in_line, 0, p->graph->nstages * sizeof(*p->in_line));
 	p->head = head;
 	for (s = head; s != DOCKERFILE_NO_STAGE;
-	    s = p->graph->stages[s].base_stage)
+	     s = p->graph->stages[s].base_stage)
 		p->in_line[s] = true;
 }
 
@@ -118,7 +118,7 @@ copyplan_step_in_target(const struct copyplan *p, size_t n)
 	size_t s;
 
 	for (s = p->graph->target; s != DOCKERFILE_NO_STAGE;
-	    s = p->graph->stages[s].base_stage)
+	     s = p->graph->stages[s].base_stage)
 		if (s == p->steps[n].stage)
 			return true;
 	return false;
@@ -178,16 +178,17 @@ copyplan_map(struct copyplan *p, const char *path, bool isdir,
 		s = &p->steps[i];
 		if (s->kind != COPYPLAN_COPY)
 			continue;
-		copyplan_set_line(p, copyplan_step_in_target(p, i) ?
-		    p->graph->target : s->stage);
+		copyplan_set_line(p, copyplan_step_in_target(p, i)
+					 ? p->graph->target
+					 : s->stage);
 		for (k = 0; k < s->nsources; k++) {
 			dest = copyplan_place_of(p, i, k, path, isdir, &link);
 			if (dest != NULL)
 				add_place(places, n, i, dest);
 		}
 		for (k = *n; k > 0 && (*places)[k - 1].step == i; k--)
-			(*places)[k - 1].wins = wins(p, i,
-			    (*places)[k - 1].dest);
+			(*places)[k - 1].wins =
+			    wins(p, i, (*places)[k - 1].dest);
 	}
 	copyplan_set_line(p, p->graph->target);
 }

@@ -5,9 +5,9 @@
  * the push worker and in wharfctl (explain push).
  *
  * The life of a plan:
- *	p = copyplan_new(df, &opt, &err);	once per Dockerfile
- *	copyplan_map(p, path, ...);		where does this file go?
- *	pp = copyplan_changes(p, ...);		what to do about these changes
+ *	p = copyplan_new(df, &opt, &err);	once a Dockerfile
+ *	copyplan_map(p, path, ...);		where does it go?
+ *	pp = copyplan_changes(p, ...);		what is to be done?
  *	push_plan_free(pp); copyplan_free(p);
  *
  * Context paths are relative to the context, clean ("a/b", never "./a" or
@@ -24,26 +24,22 @@
 #include "workers/shared/dockerfile_env.h"
 #include "workers/shared/dockerfile_graph.h"
 
-#define COPYPLAN_MAX_ENTRIES	1000000	/* looked at for one wildcard */
+#define COPYPLAN_MAX_ENTRIES 1000000 /* looked at for one wildcard */
 
 enum copyplan_type {
 	COPYPLAN_ABSENT,
-	COPYPLAN_FILE,		/* anything that is no directory */
+	COPYPLAN_FILE, /* anything that is no directory */
 	COPYPLAN_DIR
 };
 
-enum copyplan_answer {
-	COPYPLAN_UNKNOWN,
-	COPYPLAN_NO,
-	COPYPLAN_YES
-};
+enum copyplan_answer { COPYPLAN_UNKNOWN, COPYPLAN_NO, COPYPLAN_YES };
 
 /*
  * What the planner asks.  Any callback may be NULL but type; arg is handed
  * to each.  None may change the plan.
  */
 struct copyplan_oracle {
-	void	*arg;
+	void *arg;
 
 	/* What is the context path now?  "" is the context itself. */
 	enum copyplan_type (*type)(void *arg, const char *path);
@@ -52,16 +48,15 @@ struct copyplan_oracle {
 	 * Call fn(fnarg, name, isdir) for each entry of a context directory,
 	 * names without a path, stopping when it returns nonzero.
 	 */
-	void	(*list)(void *arg, const char *dir,
-		    int (*fn)(void *fnarg, const char *name, bool isdir),
-		    void *fnarg);
+	void (*list)(void *arg, const char *dir,
+	    int (*fn)(void *fnarg, const char *name, bool isdir), void *fnarg);
 
 	/*
 	 * Where a source that is a symbolic link (or lies below one) leads
 	 * within the context, as a clean path that the callee allocates and
 	 * the planner frees; NULL: no link is involved.
 	 */
-	char	*(*resolve)(void *arg, const char *path);
+	char *(*resolve)(void *arg, const char *path);
 
 	/* Would ADD unpack this file (gzip, bzip2, xz, zstd, tar magic)? */
 	enum copyplan_answer (*archive)(void *arg, const char *path);
@@ -75,17 +70,17 @@ struct copyplan_oracle {
 
 /* Every pointer stays the caller's and must outlive the plan. */
 struct copyplan_options {
-	struct dockerfile_options	 build;
+	struct dockerfile_options build;
 	/* Of the base image's configuration, where known; each may be NULL. */
-	const struct dockerfile_env	*base_env;
-	const char			*base_workdir;	/* NULL: "/" */
-	const char			*base_user;	/* NULL: unknown */
-	const char *const		*base_shell;	/* NULL-terminated */
+	const struct dockerfile_env *base_env;
+	const char *base_workdir;      /* NULL: "/" */
+	const char *base_user;	       /* NULL: unknown */
+	const char *const *base_shell; /* NULL-terminated */
 	/* The context's name of the Dockerfile: its change means rebuild. */
-	const char			*dockerfile;
+	const char *dockerfile;
 	/* Likewise the ignore file that applies; both may be NULL. */
-	const char			*ignorefile;
-	struct copyplan_oracle		 oracle;
+	const char *ignorefile;
+	struct copyplan_oracle oracle;
 };
 
 struct copyplan;
@@ -106,40 +101,40 @@ const struct dockerfile_graph *copyplan_graph(const struct copyplan *);
  * order of the file.  A step is named by its index here.
  */
 enum copyplan_kind {
-	COPYPLAN_COPY,		/* from the context, or heredocs */
-	COPYPLAN_STAGECOPY,	/* COPY --from another stage */
-	COPYPLAN_IMAGECOPY,	/* COPY --from an image */
+	COPYPLAN_COPY,	    /* from the context, or heredocs */
+	COPYPLAN_STAGECOPY, /* COPY --from another stage */
+	COPYPLAN_IMAGECOPY, /* COPY --from an image */
 	COPYPLAN_RUN
 };
 
 struct copyplan_step {
-	enum copyplan_kind	 kind;
-	size_t			 instr;		/* index into df->instrs */
-	size_t			 stage;
-	unsigned		 line;
+	enum copyplan_kind kind;
+	size_t instr; /* index into df->instrs */
+	size_t stage;
+	unsigned line;
 	/* Why a push cannot do this step, or NULL if it can. */
-	char			*refusal;
+	char *refusal;
 
 	/* COPYPLAN_COPY, _STAGECOPY, _IMAGECOPY */
-	bool			 add;
-	char			**sources;	/* clean, relative; may glob */
-	size_t			 nsources;
-	char			*dest;		/* absolute, clean */
-	bool			 dest_slash;	/* written as a directory */
-	bool			 remote;	/* ADD of a URL or git as well */
-	char			*chown;		/* expanded; NULL: none */
-	char			*chmod;
-	bool			 parents;
-	size_t			 from;		/* _STAGECOPY: stage */
+	bool add;
+	char **sources; /* clean, relative; may glob */
+	size_t nsources;
+	char *dest;	 /* absolute, clean */
+	bool dest_slash; /* written as a directory */
+	bool remote;	 /* ADD of a URL or git as well */
+	char *chown;	 /* expanded; NULL: none */
+	char *chmod;
+	bool parents;
+	size_t from; /* _STAGECOPY: stage */
 
 	/* COPYPLAN_RUN: the build's meaning of the step */
-	char			**argv;		/* NULL-terminated */
-	size_t			 nargv;
-	const struct dockerfile_env *env;	/* ENV and ARG in force */
-	char			**unset;	/* set only by later steps */
-	size_t			 nunset;
-	char			*user;		/* "": the base image's */
-	char			*workdir;
+	char **argv; /* NULL-terminated */
+	size_t nargv;
+	const struct dockerfile_env *env; /* ENV and ARG in force */
+	char **unset;			  /* set only by later steps */
+	size_t nunset;
+	char *user; /* "": the base image's */
+	char *workdir;
 };
 
 size_t copyplan_nsteps(const struct copyplan *);
@@ -153,9 +148,9 @@ bool copyplan_step_in_target(const struct copyplan *, size_t);
 
 /* One place where a context path goes. */
 struct copyplan_place {
-	size_t	 step;
-	char	*dest;		/* absolute, clean */
-	bool	 wins;		/* no later step of that line provides dest */
+	size_t step;
+	char *dest; /* absolute, clean */
+	bool wins;  /* no later step of that line provides dest */
 };
 
 /*
@@ -181,41 +176,36 @@ void copyplan_rescan(struct copyplan *);
 int copyplan_files(struct copyplan *, size_t step,
     int (*fn)(void *fnarg, const char *from, const char *to), void *fnarg);
 
-enum push_op_kind {
-	PUSH_COPY,
-	PUSH_DELETE,
-	PUSH_RUN,
-	PUSH_STAGECOPY
-};
+enum push_op_kind { PUSH_COPY, PUSH_DELETE, PUSH_RUN, PUSH_STAGECOPY };
 
 struct push_file {
-	char		*from;		/* context path */
-	char		*to;
-	bool		 dir;		/* make a directory, copy nothing */
+	char *from; /* context path */
+	char *to;
+	bool dir; /* make a directory, copy nothing */
 };
 
 struct push_op {
-	enum push_op_kind	 kind;
-	size_t			 step;
-	unsigned		 line;
+	enum push_op_kind kind;
+	size_t step;
+	unsigned line;
 	/*
 	 * PUSH_COPY, PUSH_STAGECOPY: a replayed RUN came before, so that the
 	 * whole step is to be done anew (copyplan_files); files then names
 	 * only those that changed and may be empty.
 	 */
-	bool			 refresh;
-	struct push_file	*files;		/* PUSH_COPY */
-	size_t			 nfiles;
-	char			**paths;	/* PUSH_DELETE, recursive */
-	size_t			 npaths;
-	char			*from;		/* PUSH_STAGECOPY */
-	char			*to;		/* with "/" when a directory */
+	bool refresh;
+	struct push_file *files; /* PUSH_COPY */
+	size_t nfiles;
+	char **paths; /* PUSH_DELETE, recursive */
+	size_t npaths;
+	char *from; /* PUSH_STAGECOPY */
+	char *to;   /* with "/" when a directory */
 };
 
 struct push_stage {
-	size_t		 index;
-	struct push_op	*ops;		/* in the order to do them */
-	size_t		 nops;
+	size_t index;
+	struct push_op *ops; /* in the order to do them */
+	size_t nops;
 };
 
 /*
@@ -223,14 +213,14 @@ struct push_stage {
  * far as it got, and is for display only.
  */
 struct push_plan {
-	bool			 needed;
-	bool			 restart;
-	bool			 rebuild;
+	bool needed;
+	bool restart;
+	bool rebuild;
 	/* A stage beside the target's own line is touched. */
-	bool			 needs_stage_containers;
-	char			 reason[512];	/* which file, which rule */
-	struct push_stage	*stages;	/* those with ops, by index */
-	size_t			 nstages;
+	bool needs_stage_containers;
+	char reason[512];	   /* which file, which rule */
+	struct push_stage *stages; /* those with ops, by index */
+	size_t nstages;
 };
 
 /*
@@ -252,8 +242,8 @@ struct push_plan {
  * destination encloses what was pushed, and makes a rebuild when it names it.
  */
 struct push_plan *copyplan_changes(struct copyplan *,
-    const char *const *changed, size_t nchanged,
-    const char *const *deleted, size_t ndeleted);
+    const char *const *changed, size_t nchanged, const char *const *deleted,
+    size_t ndeleted);
 void push_plan_free(struct push_plan *);
 
 /* filepath.Match of Go: 1 match, 0 none, -1 a bad pattern. */

@@ -16,7 +16,7 @@ copyplan_below(const char *path, const char *dir)
 	if (n == 0 || strcmp(dir, "/") == 0)
 		return true;
 	return strncmp(path, dir, n) == 0 &&
-	    (path[n] == '/' || path[n] == '\0');
+	       (path[n] == '/' || path[n] == '\0');
 }
 
 char *
@@ -26,8 +26,8 @@ copyplan_join(const char *dir, const char *rel)
 
 	if (*rel == '\0')
 		return xstrdup(dir);
-	return xasprintf("%s%s%s", dir,
-	    n == 0 || dir[n - 1] == '/' ? "" : "/", rel);
+	return xasprintf(
+	    "%s%s%s", dir, n == 0 || dir[n - 1] == '/' ? "" : "/", rel);
 }
 
 const char *
@@ -71,8 +71,7 @@ matches(const struct ignore *ig, const char *path)
 
 	if (*path == '\0')
 		return false;
-	return ignore_path(ig, path, strlen(path), &m, NULL) == 0 &&
-	    m.excluded;
+	return ignore_path(ig, path, strlen(path), &m, NULL) == 0 && m.excluded;
 }
 
 /* Length of the first n components of path, 0 if it has fewer. */
@@ -144,8 +143,8 @@ place_file(struct copyplan *p, size_t step, const char *name)
 
 /* A path that is root itself or below it; root is what a source names. */
 static char *
-place_below(struct copyplan *p, size_t step, const char *name,
-    const char *root, const char *path, bool isdir)
+place_below(struct copyplan *p, size_t step, const char *name, const char *root,
+    const char *path, bool isdir)
 {
 	const struct ignore *ex = p->extra[step].exclude;
 	const char *rel = rest(path, root);
@@ -161,8 +160,7 @@ place_below(struct copyplan *p, size_t step, const char *name,
 }
 
 static char *
-place_parents(struct copyplan *p, size_t step, size_t source,
-    const char *path)
+place_parents(struct copyplan *p, size_t step, size_t source, const char *path)
 {
 	const struct copyplan_extra *x = &p->extra[step];
 	const char *rel;
@@ -177,8 +175,8 @@ place_parents(struct copyplan *p, size_t step, size_t source,
 }
 
 static char *
-place_wild(struct copyplan *p, size_t step, const char *src,
-    const char *path, bool isdir)
+place_wild(struct copyplan *p, size_t step, const char *src, const char *path,
+    bool isdir)
 {
 	char *root, *dest = NULL;
 	size_t n;
@@ -205,8 +203,8 @@ copyplan_place_of(struct copyplan *p, size_t step, size_t source,
 		return place_parents(p, step, source, path);
 	if (copyplan_is_wild(src))
 		return place_wild(p, step, src, path, isdir);
-	real = o->resolve == NULL || *src == '\0' ? NULL :
-	    o->resolve(o->arg, src);
+	real =
+	    o->resolve == NULL || *src == '\0' ? NULL : o->resolve(o->arg, src);
 	if (real != NULL) {
 		*link = copyplan_below(src, path);
 		if (copyplan_below(path, real))
@@ -218,12 +216,12 @@ copyplan_place_of(struct copyplan *p, size_t step, size_t source,
 }
 
 struct finding {
-	struct copyplan_found	*f;
-	const char		*dir;
-	const char		*pattern;
-	bool			 last;
-	struct copyplan_found	*next;
-	size_t			*budget;
+	struct copyplan_found *f;
+	const char *dir;
+	const char *pattern;
+	bool last;
+	struct copyplan_found *next;
+	size_t *budget;
 };
 
 static void
@@ -265,9 +263,9 @@ const struct copyplan_found *
 copyplan_find(struct copyplan *p, size_t step, size_t source)
 {
 	const struct copyplan_oracle *o = &p->opt.oracle;
-	struct copyplan_found *f = &p->extra[step].found[source], now = { 0 };
+	struct copyplan_found *f = &p->extra[step].found[source], now = {0};
 	struct copyplan_found next;
-	struct finding fi = { 0 };
+	struct finding fi = {0};
 	const char *src = p->steps[step].sources[source];
 	size_t i, n, budget = COPYPLAN_MAX_ENTRIES;
 	char *part;
@@ -343,8 +341,8 @@ gives(struct copyplan *p, size_t step, const char *name, const char *root,
 }
 
 static bool
-source_gives(struct copyplan *p, size_t step, size_t source,
-    const char *dest, char **from, bool *isdir)
+source_gives(struct copyplan *p, size_t step, size_t source, const char *dest,
+    char **from, bool *isdir)
 {
 	const struct copyplan_oracle *o = &p->opt.oracle;
 	const struct copyplan_step *s = &p->steps[step];
@@ -362,9 +360,9 @@ source_gives(struct copyplan *p, size_t step, size_t source,
 		if (!copyplan_below(dest, s->dest))
 			return false;
 		rel = rest(dest, strcmp(s->dest, "/") == 0 ? "" : s->dest);
-		return matches(x->include[source], rel) && gives(p, step,
-		    x->pivot[source], x->pivot[source], true, dest, from,
-		    isdir);
+		return matches(x->include[source], rel) &&
+		       gives(p, step, x->pivot[source], x->pivot[source], true,
+			   dest, from, isdir);
 	}
 	if (copyplan_is_wild(src)) {
 		f = copyplan_find(p, step, source);
@@ -375,16 +373,16 @@ source_gives(struct copyplan *p, size_t step, size_t source,
 		p->looks -= f->n;
 		for (i = f->n; i-- > 0;)
 			if (gives(p, step, f->paths[i], f->paths[i],
-			    f->isdir[i], dest, from, isdir))
+				f->isdir[i], dest, from, isdir))
 				return true;
 		return false;
 	}
-	real = o->resolve == NULL || *src == '\0' ? NULL :
-	    o->resolve(o->arg, src);
+	real =
+	    o->resolve == NULL || *src == '\0' ? NULL : o->resolve(o->arg, src);
 	type = copyplan_type(p, real == NULL ? src : real);
-	ok = type != COPYPLAN_ABSENT && gives(p, step, src,
-	    real == NULL ? src : real, type == COPYPLAN_DIR, dest, from,
-	    isdir);
+	ok = type != COPYPLAN_ABSENT &&
+	     gives(p, step, src, real == NULL ? src : real,
+		 type == COPYPLAN_DIR, dest, from, isdir);
 	free(real);
 	return ok;
 }
@@ -406,8 +404,8 @@ inline_gives(struct copyplan *p, size_t step, const char *dest)
 }
 
 enum copyplan_provides
-copyplan_provider(struct copyplan *p, size_t step, const char *dest,
-    char **from, bool *isdir)
+copyplan_provider(
+    struct copyplan *p, size_t step, const char *dest, char **from, bool *isdir)
 {
 	const struct copyplan_step *s = &p->steps[step];
 	char *named;

@@ -21,7 +21,7 @@ take_char(const char *s, size_t *n)
 	c &= 0x3fu >> more;
 	for (i = 1; i <= more; i++) {
 		if ((u[i] & 0xc0) != 0x80)
-			return u[0] | 0x110000u;	/* not UTF-8: a byte */
+			return u[0] | 0x110000u; /* not UTF-8: a byte */
 		c = c << 6 | (u[i] & 0x3f);
 	}
 	*n = more + 1;

@@ -9,21 +9,21 @@
 
 /* Directories still to be read, and what one of them holds. */
 struct walk {
-	char	**todo;
-	size_t	 ntodo;
-	char	**files;
-	size_t	 nfiles;
+	char **todo;
+	size_t ntodo;
+	char **files;
+	size_t nfiles;
 	const char *dir;
-	size_t	 seen;
-	size_t	 left;
+	size_t seen;
+	size_t left;
 };
 
 static void
 put(char ***list, size_t *n, char *s)
 {
 	if ((*n & (*n - 1)) == 0)
-		*list = xreallocarray(*list, *n == 0 ? 1 : *n * 2,
-		    sizeof(**list));
+		*list =
+		    xreallocarray(*list, *n == 0 ? 1 : *n * 2, sizeof(**list));
 	(*list)[(*n)++] = s;
 }
 
@@ -50,7 +50,7 @@ copyplan_walk(struct copyplan *p, const char *path,
     int (*fn)(void *, const char *, bool), void *fnarg)
 {
 	const struct copyplan_oracle *o = &p->opt.oracle;
-	struct walk w = { 0 };
+	struct walk w = {0};
 	enum copyplan_type type = copyplan_type(p, path);
 	char *dir;
 	size_t i;
@@ -83,11 +83,11 @@ copyplan_walk(struct copyplan *p, const char *path,
 }
 
 struct visit {
-	struct copyplan	*p;
-	size_t		 step;
-	size_t		 source;
-	int		(*fn)(void *, const char *, const char *);
-	void		*fnarg;
+	struct copyplan *p;
+	size_t step;
+	size_t source;
+	int (*fn)(void *, const char *, const char *);
+	void *fnarg;
 };
 
 static int
@@ -120,16 +120,16 @@ visit_source(struct visit *v)
 	int ret = 0;
 
 	if (s->parents)
-		return copyplan_walk(v->p,
-		    v->p->extra[v->step].pivot[v->source], visit_file, v);
+		return copyplan_walk(
+		    v->p, v->p->extra[v->step].pivot[v->source], visit_file, v);
 	if (copyplan_is_wild(src)) {
 		f = copyplan_find(v->p, v->step, v->source);
 		for (i = 0; i < f->n && ret == 0; i++)
 			ret = copyplan_walk(v->p, f->paths[i], visit_file, v);
 		return ret;
 	}
-	real = o->resolve == NULL || *src == '\0' ? NULL :
-	    o->resolve(o->arg, src);
+	real =
+	    o->resolve == NULL || *src == '\0' ? NULL : o->resolve(o->arg, src);
 	ret = copyplan_walk(v->p, real == NULL ? src : real, visit_file, v);
 	free(real);
 	return ret;
@@ -139,13 +139,14 @@ int
 copyplan_files(struct copyplan *p, size_t step,
     int (*fn)(void *, const char *, const char *), void *fnarg)
 {
-	struct visit v = { p, step, 0, fn, fnarg };
+	struct visit v = {p, step, 0, fn, fnarg};
 	int ret = 0;
 
 	if (p->steps[step].kind != COPYPLAN_COPY)
 		return 0;
-	copyplan_set_line(p, copyplan_step_in_target(p, step) ?
-	    p->graph->target : p->steps[step].stage);
+	copyplan_set_line(p, copyplan_step_in_target(p, step)
+				 ? p->graph->target
+				 : p->steps[step].stage);
 	for (; v.source < p->steps[step].nsources && ret == 0; v.source++)
 		ret = visit_source(&v);
 	copyplan_set_line(p, p->graph->target);

@@ -3,7 +3,6 @@
  * the forms of their arguments.  Rules: BuildKit frontend/dockerfile/parser.
  */
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,8 @@
 
 /* How the rest of the line is read. */
 enum form {
-	FORM_NAMES,		/* ARG */
-	FORM_PAIRS,		/* ENV, LABEL */
+	FORM_NAMES, /* ARG */
+	FORM_PAIRS, /* ENV, LABEL */
 	FORM_WORDS,
 	FORM_TEXT,
 	FORM_JSON_OR_TEXT,
@@ -26,159 +25,42 @@ enum form {
 };
 
 static const struct {
-	const char	*name;
-	enum form	 form;
+	const char *name;
+	enum form form;
 } kinds[] = {
-	[DOCKERFILE_ADD] = { "ADD", FORM_JSON_OR_WORDS },
-	[DOCKERFILE_ARG] = { "ARG", FORM_NAMES },
-	[DOCKERFILE_CMD] = { "CMD", FORM_JSON_OR_TEXT },
-	[DOCKERFILE_COPY] = { "COPY", FORM_JSON_OR_WORDS },
-	[DOCKERFILE_ENTRYPOINT] = { "ENTRYPOINT", FORM_JSON_OR_TEXT },
-	[DOCKERFILE_ENV] = { "ENV", FORM_PAIRS },
-	[DOCKERFILE_EXPOSE] = { "EXPOSE", FORM_WORDS },
-	[DOCKERFILE_FROM] = { "FROM", FORM_WORDS },
-	[DOCKERFILE_HEALTHCHECK] = { "HEALTHCHECK", FORM_HEALTH },
-	[DOCKERFILE_LABEL] = { "LABEL", FORM_PAIRS },
-	[DOCKERFILE_MAINTAINER] = { "MAINTAINER", FORM_TEXT },
-	[DOCKERFILE_ONBUILD] = { "ONBUILD", FORM_TRIGGER },
-	[DOCKERFILE_RUN] = { "RUN", FORM_JSON_OR_TEXT },
-	[DOCKERFILE_SHELL] = { "SHELL", FORM_JSON_OR_TEXT },
-	[DOCKERFILE_STOPSIGNAL] = { "STOPSIGNAL", FORM_TEXT },
-	[DOCKERFILE_USER] = { "USER", FORM_TEXT },
-	[DOCKERFILE_VOLUME] = { "VOLUME", FORM_JSON_OR_WORDS },
-	[DOCKERFILE_WORKDIR] = { "WORKDIR", FORM_TEXT },
+    [DOCKERFILE_ADD] = {"ADD", FORM_JSON_OR_WORDS},
+    [DOCKERFILE_ARG] = {"ARG", FORM_NAMES},
+    [DOCKERFILE_CMD] = {"CMD", FORM_JSON_OR_TEXT},
+    [DOCKERFILE_COPY] = {"COPY", FORM_JSON_OR_WORDS},
+    [DOCKERFILE_ENTRYPOINT] = {"ENTRYPOINT", FORM_JSON_OR_TEXT},
+    [DOCKERFILE_ENV] = {"ENV", FORM_PAIRS},
+    [DOCKERFILE_EXPOSE] = {"EXPOSE", FORM_WORDS},
+    [DOCKERFILE_FROM] = {"FROM", FORM_WORDS},
+    [DOCKERFILE_HEALTHCHECK] = {"HEALTHCHECK", FORM_HEALTH},
+    [DOCKERFILE_LABEL] = {"LABEL", FORM_PAIRS},
+    [DOCKERFILE_MAINTAINER] = {"MAINTAINER", FORM_TEXT},
+    [DOCKERFILE_ONBUILD] = {"ONBUILD", FORM_TRIGGER},
+    [DOCKERFILE_RUN] = {"RUN", FORM_JSON_OR_TEXT},
+    [DOCKERFILE_SHELL] = {"SHELL", FORM_JSON_OR_TEXT},
+    [DOCKERFILE_STOPSIGNAL] = {"STOPSIGNAL", FORM_TEXT},
+    [DOCKERFILE_USER] = {"USER", FORM_TEXT},
+    [DOCKERFILE_VOLUME] = {"VOLUME", FORM_JSON_OR_WORDS},
+    [DOCKERFILE_WORKDIR] = {"WORKDIR", FORM_TEXT},
 };
 #define NKINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 struct parser {
-	struct dockerfile	*df;
-	struct dockerfile_lines	 in;
-	struct dockerfile_error	*err;
-	bool			 directives_over;
-	unsigned		 column;	/* of the instruction */
+	struct dockerfile *df;
+	struct dockerfile_lines in;
+	struct dockerfile_error *err;
+	bool directives_over;
+	unsigned column; /* of the instruction */
 };
 
 const char *
 dockerfile_kind_name(enum dockerfile_kind kind)
 {
 	return kinds[kind].name;
-}
-
-int
-dockerfile_fail(struct dockerfile_error *err, unsigned line, unsigned column,
-    const char *fmt, ...)
-{
-	va_list ap;
-	char *p;
-
-	err->line = line;
-	err->column = column;
-	va_start(ap, fmt);
-	vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	for (p = err->text; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
-	return -1;
-}
-
-static void
-instr_clear(struct dockerfile_instr *in)
-{
-	size_t i;
-
-	for (i = 0; i < in->nflags; i++) {
-		free(in->flags[i].key);
-		free(in->flags[i].value);
-	}
-	free(in->flags);
-	for (i = 0; i < in->nargs; i++)
-		free(in->args[i]);
-	free(in->args);
-	for (i = 0; i < in->nheredocs; i++) {
-		free(in->heredocs[i].name);
-		free(in->heredocs[i].content);
-	}
-	free(in->heredocs);
-	free(in->text);
-}
-
-void
-dockerfile_free(struct dockerfile *df)
-{
-	struct dockerfile_instr *in;
-	size_t i;
-
-	if (df == NULL)
-		return;
-	for (i = 0; i < df->ninstrs; i++) {
-		in = &df->instrs[i];
-		if (in->trigger != NULL)
-			instr_clear(in->trigger);
-		free(in->trigger);
-		instr_clear(in);
-	}
-	free(df->instrs);
-	for (i = 0; i < df->ndirectives; i++) {
-		free(df->directives[i].key);
-		free(df->directives[i].value);
-	}
-	free(df->directives);
-	free(df);
-}
-
-const char *
-dockerfile_flag(const struct dockerfile_instr *in, const char *key)
-{
-	size_t i;
-
-	for (i = 0; i < in->nflags; i++)
-		if (strcmp(in->flags[i].key, key) == 0)
-			return in->flags[i].value == NULL ? "" :
-			    in->flags[i].value;
-	return NULL;
-}
-
-bool
-dockerfile_flag_on(const struct dockerfile_instr *in, const char *key)
-{
-	const char *v = dockerfile_flag(in, key);
-
-	return v != NULL && strcasecmp(v, "false") != 0;
-}
-
-char *
-dockerfile_heredoc_text(const struct dockerfile_heredoc *h)
-{
-	const char *s;
-	char *out, *o;
-	bool start = true;
-
-	out = o = xcalloc(1, strlen(h->content) + 1);
-	for (s = h->content; *s != '\0'; s++) {
-		if (start && h->strip && *s == '\t')
-			continue;
-		start = *s == '\n';
-		*o++ = *s;
-	}
-	return out;
-}
-
-const struct dockerfile_heredoc *
-dockerfile_heredoc_of(const struct dockerfile_instr *in, const char *word)
-{
-	struct dockerfile_heredoc h;
-	size_t i;
-	const struct dockerfile_heredoc *found = NULL;
-
-	if (in->json || dockerfile_lex_heredoc(word, &h) == 0)
-		return NULL;
-	/* Of two with one name BuildKit takes the last. */
-	for (i = 0; i < in->nheredocs; i++)
-		if (strcmp(in->heredocs[i].name, h.name) == 0)
-			found = &in->heredocs[i];
-	free(h.name);
-	return found;
 }
 
 /* "# key=value" before anything else: 1 taken, 0 not one, -1 error. */
@@ -207,7 +89,7 @@ parse_directive(struct parser *ps, const char *s)
 	if (strcmp(key, "syntax") != 0 && strcmp(key, "escape") != 0 &&
 	    strcmp(key, "check") != 0) {
 		free(key);
-		return 1;	/* unknown, yet it ends nothing */
+		return 1; /* unknown, yet it ends nothing */
 	}
 	for (i = 0; i < ps->df->ndirectives; i++)
 		if (strcmp(ps->df->directives[i].key, key) == 0) {
@@ -216,8 +98,8 @@ parse_directive(struct parser *ps, const char *s)
 			free(key);
 			return -1;
 		}
-	ps->df->directives = xreallocarray(ps->df->directives,
-	    ps->df->ndirectives + 1, sizeof(*d));
+	ps->df->directives = xreallocarray(
+	    ps->df->directives, ps->df->ndirectives + 1, sizeof(*d));
 	d = &ps->df->directives[ps->df->ndirectives++];
 	d->key = key;
 	d->value = xstrndup(v, n);
@@ -287,7 +169,7 @@ read_logical(struct parser *ps, struct buf *b, unsigned *first)
 	while ((ret = read_line(ps, &s, &len, &full)) == 1) {
 		skip = leading_blanks(s, len);
 		if (more && (skip == len || s[skip] == '#'))
-			continue;	/* blank or comment within */
+			continue; /* blank or comment within */
 		if (!more) {
 			s += skip;
 			len -= skip;
@@ -334,7 +216,7 @@ trim_end(char *s)
 static int
 parse_pairs(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 {
-	struct dockerfile_instr words = { 0 };
+	struct dockerfile_instr words = {0};
 	const char *e;
 	char *eq;
 	size_t i;
@@ -359,22 +241,23 @@ parse_pairs(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 		if ((eq = strchr(words.args[i], '=')) == NULL) {
 			dockerfile_fail(ps->err, in->line, ps->column,
 			    "Syntax error - can't find = in \"%.80s\". Must "
-			    "be of the form: name=value", words.args[i]);
+			    "be of the form: name=value",
+			    words.args[i]);
 			goto out;
 		}
-		dockerfile_lex_add(in, xstrndup(words.args[i],
-		    (size_t)(eq - words.args[i])));
+		dockerfile_lex_add(
+		    in, xstrndup(words.args[i], (size_t)(eq - words.args[i])));
 		dockerfile_lex_add(in, xstrdup(eq + 1));
 	}
 	ret = 0;
 out:
-	instr_clear(&words);
+	dockerfile_instr_clear(&words);
 	return ret;
 }
 
 static int
-parse_json_or(struct parser *ps, struct dockerfile_instr *in,
-    const char *rest, bool words)
+parse_json_or(struct parser *ps, struct dockerfile_instr *in, const char *rest,
+    bool words)
 {
 	int ret;
 
@@ -456,25 +339,25 @@ parse_name(const char *line, struct dockerfile_instr *in, const char **rest)
 static bool
 takes_heredocs(const struct dockerfile_instr *in)
 {
-	return !in->json && (in->kind == DOCKERFILE_RUN ||
-	    in->kind == DOCKERFILE_COPY || in->kind == DOCKERFILE_ADD);
+	return !in->json &&
+	       (in->kind == DOCKERFILE_RUN || in->kind == DOCKERFILE_COPY ||
+		   in->kind == DOCKERFILE_ADD);
 }
 
 /* Read the bodies of the heredocs that the line names. */
 static int
-read_heredocs(struct parser *ps, struct dockerfile_instr *in,
-    const char *line)
+read_heredocs(struct parser *ps, struct dockerfile_instr *in, const char *line)
 {
 	struct dockerfile_heredoc *h;
-	struct buf body = { 0 };
+	struct buf body = {0};
 	const char *s, *t;
 	size_t i, len, full;
 	char err[128];
 	int ret;
 
 	if (dockerfile_lex_heredocs(line, in, err, sizeof(err)) == -1)
-		return dockerfile_fail(ps->err, in->line, ps->column, "%s",
-		    err);
+		return dockerfile_fail(
+		    ps->err, in->line, ps->column, "%s", err);
 	for (i = 0; i < in->nheredocs; i++) {
 		h = &in->heredocs[i];
 		body.len = 0;
@@ -486,8 +369,8 @@ read_heredocs(struct parser *ps, struct dockerfile_instr *in,
 				break;
 			buf_add(&body, s, full);
 		}
-		h->content = xstrndup(body.len == 0 ? "" :
-		    (const char *)body.data, body.len);
+		h->content = xstrndup(
+		    body.len == 0 ? "" : (const char *)body.data, body.len);
 		if (ret == 1)
 			continue;
 		buf_free(&body);
@@ -502,8 +385,7 @@ read_heredocs(struct parser *ps, struct dockerfile_instr *in,
 }
 
 static int
-parse_trigger(struct parser *ps, struct dockerfile_instr *in,
-    const char *rest)
+parse_trigger(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 {
 	struct dockerfile_instr *t;
 	const char *args;
@@ -548,7 +430,7 @@ parse_instr(struct parser *ps, const char *line, unsigned first,
 		if (parse_trigger(ps, in, rest) == -1)
 			return -1;
 	} else if (parse_args(ps, in, rest) == -1 ||
-	    (takes_heredocs(in) && read_heredocs(ps, in, line) == -1))
+		   (takes_heredocs(in) && read_heredocs(ps, in, line) == -1))
 		return -1;
 	in->end_line = ps->in.line;
 	if (in->trigger != NULL)
@@ -580,7 +462,7 @@ add_instr(struct parser *ps, char *line, unsigned first, bool *stage)
 static int
 parse_all(struct parser *ps)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	unsigned first = 1;
 	bool stage = false;
 	int ret;
@@ -594,8 +476,8 @@ parse_all(struct parser *ps)
 	if (ret == -1)
 		return -1;
 	if (ps->df->ninstrs == 0)
-		return dockerfile_fail(ps->err, ps->in.line, 1,
-		    "file with no instructions");
+		return dockerfile_fail(
+		    ps->err, ps->in.line, 1, "file with no instructions");
 	if (!stage)
 		return dockerfile_fail(ps->err, ps->in.line, 1,
 		    "dockerfile contains no stages to build");
@@ -605,7 +487,7 @@ parse_all(struct parser *ps)
 struct dockerfile *
 dockerfile_parse(const char *buf, size_t len, struct dockerfile_error *err)
 {
-	struct parser ps = { 0 };
+	struct parser ps = {0};
 
 	memset(err, 0, sizeof(*err));
 	if (len == 0) {
@@ -613,8 +495,8 @@ dockerfile_parse(const char *buf, size_t len, struct dockerfile_error *err)
 		return NULL;
 	}
 	if (len > DOCKERFILE_MAX_BYTES) {
-		dockerfile_fail(err, 1, 1, "larger than %d bytes",
-		    DOCKERFILE_MAX_BYTES);
+		dockerfile_fail(
+		    err, 1, 1, "larger than %d bytes", DOCKERFILE_MAX_BYTES);
 		return NULL;
 	}
 	if (memchr(buf, '\0', len) != NULL) {
@@ -628,8 +510,7 @@ dockerfile_parse(const char *buf, size_t len, struct dockerfile_error *err)
 		ps.in.p += 3;
 	ps.df = xcalloc(1, sizeof(*ps.df));
 	ps.df->escape = '\\';
-	ps.df->instrs = xcalloc(DOCKERFILE_MAX_INSTRS,
-	    sizeof(*ps.df->instrs));
+	ps.df->instrs = xcalloc(DOCKERFILE_MAX_INSTRS, sizeof(*ps.df->instrs));
 	if (parse_all(&ps) == -1) {
 		dockerfile_free(ps.df);
 		return NULL;

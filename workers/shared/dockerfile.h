@@ -12,10 +12,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DOCKERFILE_MAX_BYTES	(1024 * 1024)	/* whole file */
-#define DOCKERFILE_MAX_LINE	(64 * 1024)	/* a line as written, bytes */
+#define DOCKERFILE_MAX_BYTES	(1024 * 1024) /* whole file */
+#define DOCKERFILE_MAX_LINE	(64 * 1024)   /* a line as written, bytes */
 #define DOCKERFILE_MAX_INSTRS	1000
-#define DOCKERFILE_MAX_HEREDOCS	64		/* of one instruction */
+#define DOCKERFILE_MAX_HEREDOCS 64 /* of one instruction */
 
 enum dockerfile_kind {
 	DOCKERFILE_ADD,
@@ -40,22 +40,22 @@ enum dockerfile_kind {
 
 /* Where it went wrong; line and column count from 1, 0 is "unknown". */
 struct dockerfile_error {
-	unsigned	 line;
-	unsigned	 column;
-	char		 text[256];	/* printable, never with a newline */
+	unsigned line;
+	unsigned column;
+	char text[256]; /* printable, never with a newline */
 };
 
 /* --key or --key=value, in the order written */
 struct dockerfile_flag {
-	char		*key;		/* without the dashes */
-	char		*value;		/* NULL: no "=" */
+	char *key;   /* without the dashes */
+	char *value; /* NULL: no "=" */
 };
 
 struct dockerfile_heredoc {
-	char		*name;
-	char		*content;	/* as written, tabs not stripped */
-	bool		 expand;	/* no part of the name was quoted */
-	bool		 strip;		/* <<-: leading tabs go */
+	char *name;
+	char *content; /* as written, tabs not stripped */
+	bool expand;   /* no part of the name was quoted */
+	bool strip;    /* <<-: leading tabs go */
 };
 
 /*
@@ -70,43 +70,43 @@ struct dockerfile_heredoc {
  *   others		one element with the rest of the line, or none
  */
 struct dockerfile_instr {
-	enum dockerfile_kind	 kind;
-	unsigned		 line;		/* first line, from 1 */
-	unsigned		 end_line;	/* last, heredocs included */
-	unsigned		 column;	/* of its name, from 1 */
-	struct dockerfile_flag	*flags;
-	size_t			 nflags;
-	char			**args;
-	size_t			 nargs;
-	bool			 json;
+	enum dockerfile_kind kind;
+	unsigned line;	   /* first line, from 1 */
+	unsigned end_line; /* last, heredocs included */
+	unsigned column;   /* of its name, from 1 */
+	struct dockerfile_flag *flags;
+	size_t nflags;
+	char **args;
+	size_t nargs;
+	bool json;
 	/* Steps from here on are live: a #dev-* directive came before. */
-	bool			 live;
+	bool live;
 	struct dockerfile_heredoc *heredocs;
-	size_t			 nheredocs;
-	struct dockerfile_instr	*trigger;	/* ONBUILD's, else NULL */
-	char			*text;		/* continuations joined */
+	size_t nheredocs;
+	struct dockerfile_instr *trigger; /* ONBUILD's, else NULL */
+	char *text;			  /* continuations joined */
 };
 
 struct dockerfile_directive {
-	char		*key;		/* lower case: syntax, escape, check */
-	char		*value;
-	unsigned	 line;
+	char *key; /* lower case: syntax, escape, check */
+	char *value;
+	unsigned line;
 };
 
 struct dockerfile {
-	char				 escape;	/* '\\' or '`' */
-	struct dockerfile_directive	*directives;
-	size_t				 ndirectives;
-	struct dockerfile_instr		*instrs;
-	size_t				 ninstrs;
+	char escape; /* '\\' or '`' */
+	struct dockerfile_directive *directives;
+	size_t ndirectives;
+	struct dockerfile_instr *instrs;
+	size_t ninstrs;
 };
 
 /*
  * Parse len bytes of buf, which stay the caller's.  On success the caller
  * owns the result (dockerfile_free); NULL means that err is filled in.
  */
-struct dockerfile *dockerfile_parse(const char *, size_t,
-    struct dockerfile_error *);
+struct dockerfile *dockerfile_parse(
+    const char *, size_t, struct dockerfile_error *);
 void dockerfile_free(struct dockerfile *);
 
 /* "COPY"; the string is static. */
@@ -120,15 +120,15 @@ bool dockerfile_flag_on(const struct dockerfile_instr *, const char *);
 
 /* One RUN --mount; variables in it are as written. */
 struct dockerfile_mount {
-	char	*type;		/* lower case; "bind" when not given */
-	char	*from;		/* NULL: the context */
-	char	*source;	/* NULL: all of it */
-	char	*target;
+	char *type;   /* lower case; "bind" when not given */
+	char *from;   /* NULL: the context */
+	char *source; /* NULL: all of it */
+	char *target;
 };
 
 /* The caller owns the members (dockerfile_mount_clear).  -1: errbuf. */
-int dockerfile_mount_parse(const char *value, struct dockerfile_mount *,
-    char *errbuf, size_t errlen);
+int dockerfile_mount_parse(
+    const char *value, struct dockerfile_mount *, char *errbuf, size_t errlen);
 void dockerfile_mount_clear(struct dockerfile_mount *);
 
 /*

@@ -21,9 +21,9 @@ dockerfile_env_copy(const struct dockerfile_env *from)
 
 	env->work = from->work;
 	for (i = 0; i < from->nvars; i++)
-		if (dockerfile_env_set(env, from->vars[i].name,
-		    from->vars[i].value) == -1)
-			break;	/* not reached: the same bytes fitted */
+		if (dockerfile_env_set(
+			env, from->vars[i].name, from->vars[i].value) == -1)
+			break; /* not reached: the same bytes fitted */
 	return env;
 }
 
@@ -54,8 +54,8 @@ find(const struct dockerfile_env *env, const char *name)
 }
 
 int
-dockerfile_env_set(struct dockerfile_env *env, const char *name,
-    const char *value)
+dockerfile_env_set(
+    struct dockerfile_env *env, const char *name, const char *value)
 {
 	struct dockerfile_var *v = find(env, name);
 	size_t add = strlen(value), old = 0;

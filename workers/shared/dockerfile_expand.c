@@ -12,26 +12,26 @@
 #include "workers/shared/dockerfile_env.h"
 #include "workers/shared/dockerfile_pattern.h"
 
-#define MAX_DEPTH 32	/* of ${} within ${} */
+#define MAX_DEPTH 32 /* of ${} within ${} */
 
 struct lexer {
-	const char			*p;
-	const struct dockerfile_env	*env;
-	char				 escape;
-	int				 flags;
-	bool				 rawescapes;
-	unsigned			 depth;
-	char				*err;
-	size_t				 errlen;
+	const char *p;
+	const struct dockerfile_env *env;
+	char escape;
+	int flags;
+	bool rawescapes;
+	unsigned depth;
+	char *err;
+	size_t errlen;
 };
 
 /* What comes out: the text, and the same text split into words. */
 struct output {
-	struct buf	 text;
-	struct buf	 word;
-	bool		 in_word;
-	char		**words;
-	size_t		 nwords;
+	struct buf text;
+	struct buf word;
+	bool in_word;
+	char **words;
+	size_t nwords;
 };
 
 static int expand_until(struct lexer *, char, bool, struct output *);
@@ -126,7 +126,7 @@ single_quote(struct lexer *lx, struct buf *b)
 
 	if (end == NULL)
 		return lex_fail(lx, "unexpected end of statement while "
-		    "looking for matching single-quote");
+				    "looking for matching single-quote");
 	buf_add(b, lx->p + 1 - raw, (size_t)(end - lx->p) - 1 + 2 * raw);
 	lx->p = end + 1;
 	return 0;
@@ -146,7 +146,7 @@ take_name(struct lexer *lx)
 	else {
 		/* Letters of other scripts count as letters. */
 		while (isalnum((unsigned char)*lx->p) || *lx->p == '_' ||
-		    (unsigned char)*lx->p >= 0x80)
+		       (unsigned char)*lx->p >= 0x80)
 			lx->p++;
 	}
 	return xstrndup(s, (size_t)(lx->p - s));
@@ -156,7 +156,7 @@ take_name(struct lexer *lx)
 static char *
 take_operand(struct lexer *lx, char stop, bool rawescapes)
 {
-	struct output out = { 0 };
+	struct output out = {0};
 
 	if (lx->depth == MAX_DEPTH) {
 		lex_fail(lx, "variables are nested too deeply");
@@ -187,8 +187,7 @@ add_value(struct lexer *lx, struct buf *b, const char *s)
 }
 
 static int
-complain(struct lexer *lx, const char *name, const char *word,
-    const char *what)
+complain(struct lexer *lx, const char *name, const char *word, const char *what)
 {
 	if (*word != '\0')
 		return lex_fail(lx, "%s: %s", name, word);
@@ -208,11 +207,11 @@ trim(struct lexer *lx, const char *value, char op, const char *word,
 		word++;
 	if (spend(lx, dockerfile_pattern_cost(word, value, false)) == -1)
 		return -1;
-	s = dockerfile_pattern_trim(word, value, op == '%', greedy, err,
-	    sizeof(err));
+	s = dockerfile_pattern_trim(
+	    word, value, op == '%', greedy, err, sizeof(err));
 	if (s == NULL)
-		return lex_fail(lx, "invalid pattern (%s) in substitution: %s",
-		    word, err);
+		return lex_fail(
+		    lx, "invalid pattern (%s) in substitution: %s", word, err);
 	ret = add_value(lx, b, s);
 	free(s);
 	return ret;
@@ -232,8 +231,8 @@ modify(struct lexer *lx, const char *name, const char *value, char op,
 		return -1;
 	absent = value == NULL || (colon && *value == '\0');
 	if (value == NULL && (lx->flags & DOCKERFILE_WORDS_UNSET)) {
-		char *s = xasprintf("${%s%s%c%s}", name, colon ? ":" : "", op,
-		    word);
+		char *s =
+		    xasprintf("${%s%s%c%s}", name, colon ? ":" : "", op, word);
 		ret = add_value(lx, b, s);
 		free(s);
 	} else if (op == '-')
@@ -241,8 +240,8 @@ modify(struct lexer *lx, const char *name, const char *value, char op,
 	else if (op == '+')
 		ret = add_value(lx, b, absent ? "" : word);
 	else if (op == '?' && absent)
-		ret = complain(lx, name, word,
-		    value == NULL ? "unset" : "empty");
+		ret =
+		    complain(lx, name, word, value == NULL ? "unset" : "empty");
 	else if (op == '?')
 		ret = add_value(lx, b, value);
 	else
@@ -273,11 +272,11 @@ replace(struct lexer *lx, const char *name, const char *value, struct buf *b)
 		value = "";
 	if (spend(lx, dockerfile_pattern_cost(pat, value, true)) == -1)
 		goto out;
-	s = dockerfile_pattern_replace(pat, value, repl, all,
-	    DOCKERFILE_MAX_WORD, err, sizeof(err));
+	s = dockerfile_pattern_replace(
+	    pat, value, repl, all, DOCKERFILE_MAX_WORD, err, sizeof(err));
 	if (s == NULL)
-		lex_fail(lx, "invalid pattern (%s) in substitution: %s", pat,
-		    err);
+		lex_fail(
+		    lx, "invalid pattern (%s) in substitution: %s", pat, err);
 	else
 		ret = add_value(lx, b, s);
 out:
@@ -343,9 +342,10 @@ braced(struct lexer *lx, struct buf *b)
 	else if (op == '\0')
 		ret = lex_fail(lx, "syntax error: missing '}'");
 	else
-		ret = lex_fail(lx, "unsupported modifier (%s%c) in "
-		    "substitution", colon ? ":" : "",
-		    isprint((unsigned char)op) ? op : '?');
+		ret = lex_fail(lx,
+		    "unsupported modifier (%s%c) in "
+		    "substitution",
+		    colon ? ":" : "", isprint((unsigned char)op) ? op : '?');
 	free(name);
 	return ret;
 }
@@ -380,7 +380,8 @@ double_quote(struct lexer *lx, struct buf *b)
 		buf_add(b, "\"", 1);
 	while (*lx->p != '"') {
 		if (*lx->p == '\0')
-			return lex_fail(lx, "unexpected end of statement "
+			return lex_fail(lx,
+			    "unexpected end of statement "
 			    "while looking for matching double-quote");
 		if (*lx->p == '$') {
 			if (dollar(lx, b) == -1)
@@ -444,7 +445,7 @@ ordinary(struct lexer *lx, struct output *out)
 static int
 special(struct lexer *lx, struct output *out)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	char c = *lx->p;
 	int ret = 0;
 
@@ -484,13 +485,17 @@ expand_until(struct lexer *lx, char stop, bool rawescapes, struct output *out)
 		if (ret == 0)
 			ordinary(lx, out);
 		if (lx->env != NULL && out->text.len > DOCKERFILE_MAX_WORD)
-			return lex_fail(lx, "a word expands to more than %d "
-			    "bytes", DOCKERFILE_MAX_WORD);
+			return lex_fail(lx,
+			    "a word expands to more than %d "
+			    "bytes",
+			    DOCKERFILE_MAX_WORD);
 	}
 	lx->rawescapes = saved;
 	if (*lx->p != stop)
-		return lex_fail(lx, "unexpected end of statement while "
-		    "looking for matching %c", stop);
+		return lex_fail(lx,
+		    "unexpected end of statement while "
+		    "looking for matching %c",
+		    stop);
 	if (stop != '\0')
 		lx->p++;
 	push_word(out);
@@ -498,10 +503,10 @@ expand_until(struct lexer *lx, char stop, bool rawescapes, struct output *out)
 }
 
 static int
-run(const char *text, char escape, const struct dockerfile_env *env,
-    int flags, struct output *out, char *errbuf, size_t errlen)
+run(const char *text, char escape, const struct dockerfile_env *env, int flags,
+    struct output *out, char *errbuf, size_t errlen)
 {
-	struct lexer lx = { 0 };
+	struct lexer lx = {0};
 	char why[256];
 
 	lx.p = text;
@@ -510,8 +515,8 @@ run(const char *text, char escape, const struct dockerfile_env *env,
 	lx.flags = flags;
 	lx.err = why;
 	lx.errlen = sizeof(why);
-	if (expand_until(&lx, '\0', flags & DOCKERFILE_WORDS_RAWESCAPES,
-	    out) == -1) {
+	if (expand_until(&lx, '\0', flags & DOCKERFILE_WORDS_RAWESCAPES, out) ==
+	    -1) {
 		snprintf(errbuf, errlen, "failed to process \"%.80s\": %s",
 		    text, why);
 		return -1;
@@ -523,7 +528,7 @@ char *
 dockerfile_expand(const char *word, char escape,
     const struct dockerfile_env *env, char *errbuf, size_t errlen)
 {
-	struct output out = { 0 };
+	struct output out = {0};
 
 	if (run(word, escape, env, 0, &out, errbuf, errlen) == -1) {
 		output_free(&out);
@@ -537,7 +542,7 @@ dockerfile_words(const char *text, char escape,
     const struct dockerfile_env *env, int flags, char ***words, size_t *n,
     char *errbuf, size_t errlen)
 {
-	struct output out = { 0 };
+	struct output out = {0};
 
 	*words = NULL;
 	*n = 0;

@@ -13,20 +13,20 @@
 #include "workers/shared/dockerfile_graph.h"
 #include "workers/shared/imageref.h"
 
-#define MAX_DEPS	10000
+#define MAX_DEPS 10000
 
 #if defined(__aarch64__)
-#define HOST_PLATFORM	"linux/arm64"
+#define HOST_PLATFORM "linux/arm64"
 #else
-#define HOST_PLATFORM	"linux/amd64"
+#define HOST_PLATFORM "linux/amd64"
 #endif
 
 struct builder {
-	const struct dockerfile			*df;
-	const struct dockerfile_options		*opt;
-	struct dockerfile_graph			*g;
-	struct dockerfile_error			*err;
-	size_t					 ndeps;	/* of all stages */
+	const struct dockerfile *df;
+	const struct dockerfile_options *opt;
+	struct dockerfile_graph *g;
+	struct dockerfile_error *err;
+	size_t ndeps; /* of all stages */
 };
 
 #define FAIL(b, in, ...) \
@@ -42,16 +42,16 @@ build_arg(const struct dockerfile_options *opt, const char *name)
 
 /* A predefined ARG, unless a build argument overrides it. */
 static int
-set_global(struct builder *b, const char *prefix, const char *name,
-    const char *value)
+set_global(
+    struct builder *b, const char *prefix, const char *name, const char *value)
 {
 	const char *given;
 	char key[32];
 
 	snprintf(key, sizeof(key), "%s%s", prefix, name);
 	given = build_arg(b->opt, key);
-	return dockerfile_env_set(b->g->globals, key,
-	    given == NULL ? value : given);
+	return dockerfile_env_set(
+	    b->g->globals, key, given == NULL ? value : given);
 }
 
 /* os/arch[/variant], arch alone, with Docker's other names for some. */
@@ -61,9 +61,12 @@ set_platform(struct builder *b, const char *prefix, const char *text)
 	static const struct {
 		const char *from, *arch, *variant;
 	} alias[] = {
-		{ "x86_64", "amd64", "" }, { "x86-64", "amd64", "" },
-		{ "i386", "386", "" }, { "aarch64", "arm64", "" },
-		{ "armhf", "arm", "v7" }, { "armel", "arm", "v6" },
+	    {"x86_64", "amd64", ""},
+	    {"x86-64", "amd64", ""},
+	    {"i386", "386", ""},
+	    {"aarch64", "arm64", ""},
+	    {"armhf", "arm", "v7"},
+	    {"armel", "arm", "v6"},
 	};
 	char os[32] = "linux", arch[32] = "", variant[32] = "", all[100];
 	const char *slash = strchr(text, '/'), *s = text;
@@ -86,8 +89,8 @@ set_platform(struct builder *b, const char *prefix, const char *text)
 		}
 	if (strcmp(arch, "arm") == 0 && *variant == '\0')
 		snprintf(variant, sizeof(variant), "v7");
-	if (strcmp(arch, "arm64") == 0 && (strcmp(variant, "8") == 0 ||
-	    strcmp(variant, "v8") == 0))
+	if (strcmp(arch, "arm64") == 0 &&
+	    (strcmp(variant, "8") == 0 || strcmp(variant, "v8") == 0))
 		variant[0] = '\0';
 	snprintf(all, sizeof(all), "%s/%s%s%s", os, arch,
 	    *variant == '\0' ? "" : "/", variant);
@@ -96,8 +99,8 @@ set_platform(struct builder *b, const char *prefix, const char *text)
 	    set_global(b, prefix, "OSVERSION", "") == -1 ||
 	    set_global(b, prefix, "ARCH", arch) == -1 ||
 	    set_global(b, prefix, "VARIANT", variant) == -1)
-		return dockerfile_fail(b->err, 1, 1,
-		    "the build arguments are too long");
+		return dockerfile_fail(
+		    b->err, 1, 1, "the build arguments are too long");
 	return 0;
 }
 
@@ -114,7 +117,8 @@ platform_ok(const char *s)
 			continue;
 		}
 		if ((!isalnum((unsigned char)*s) &&
-		    strchr("_.-", *s) == NULL) || ++n > 30)
+			strchr("_.-", *s) == NULL) ||
+		    ++n > 30)
 			return 0;
 	}
 	return n > 0;
@@ -144,8 +148,8 @@ expand(struct builder *b, const struct dockerfile_instr *in, const char *word)
 {
 	char err[200], *s;
 
-	s = dockerfile_expand(word, b->df->escape, b->g->globals, err,
-	    sizeof(err));
+	s = dockerfile_expand(
+	    word, b->df->escape, b->g->globals, err, sizeof(err));
 	if (s == NULL)
 		FAIL(b, in, "%s", err);
 	return s;
@@ -191,8 +195,7 @@ find_stage(const struct dockerfile_graph *g, const char *name, size_t before)
 }
 
 static char *
-image_of(struct builder *b, const struct dockerfile_instr *in,
-    const char *word)
+image_of(struct builder *b, const struct dockerfile_instr *in, const char *word)
 {
 	char err[200], *s;
 
@@ -215,8 +218,8 @@ check_platform(struct builder *b, const struct dockerfile_instr *in)
 	if ((s = expand(b, in, flag)) == NULL)
 		return -1;
 	if (*s == '\0')
-		ret = FAIL(b, in, "empty platform value from expression %.80s",
-		    flag);
+		ret = FAIL(
+		    b, in, "empty platform value from expression %.80s", flag);
 	else if (!platform_ok(s))
 		ret = FAIL(b, in, "failed to parse platform %.80s", flag);
 	free(s);
@@ -246,8 +249,7 @@ add_stage(struct builder *b, size_t index)
 	if (in->nargs == 3) {
 		st->name = xstrdup(in->args[2]);
 		for (i = 0; st->name[i] != '\0'; i++)
-			st->name[i] = (char)tolower((unsigned char)
-			    st->name[i]);
+			st->name[i] = (char)tolower((unsigned char)st->name[i]);
 	}
 	st->base_stage = find_stage(g, st->base, g->nstages - 1);
 	if (st->base_stage == DOCKERFILE_NO_STAGE)
@@ -302,7 +304,8 @@ copy_dep(struct builder *b, size_t stage, size_t index,
 	if (s == NULL)
 		return FAIL(b, in, "%s", err);
 	if (strcmp(s, from) != 0)
-		FAIL(b, in, "variable expansion is not supported for --from, "
+		FAIL(b, in,
+		    "variable expansion is not supported for --from, "
 		    "define a new stage with FROM using ARG from global scope "
 		    "as a workaround");
 	else
@@ -324,8 +327,8 @@ mount_deps(struct builder *b, size_t stage, size_t index,
 		if (strcmp(in->flags[i].key, "mount") != 0 ||
 		    in->flags[i].value == NULL)
 			continue;
-		if (dockerfile_mount_parse(in->flags[i].value, &m, err,
-		    sizeof(err)) == -1)
+		if (dockerfile_mount_parse(
+			in->flags[i].value, &m, err, sizeof(err)) == -1)
 			return FAIL(b, in, "%s", err);
 		if (m.from != NULL && *m.from != '\0')
 			ret = add_dep(b, stage, index, in, m.from, false);
@@ -387,8 +390,8 @@ add_stages(struct builder *b)
 		if (df->instrs[i].kind == DOCKERFILE_FROM) {
 			if (add_stage(b, i) == -1)
 				return -1;
-		} else if (g->nstages == 0 && global_arg(b,
-		    &df->instrs[i]) == -1)
+		} else if (g->nstages == 0 &&
+			   global_arg(b, &df->instrs[i]) == -1)
 			return -1;
 		if (g->nstages > 0)
 			g->stages[g->nstages - 1].end = i + 1;
@@ -416,8 +419,8 @@ pick_target(struct builder *b)
 		g->target = n;
 		return 0;
 	}
-	return dockerfile_fail(b->err, 0, 0,
-	    "target stage \"%.100s\" could not be found", t);
+	return dockerfile_fail(
+	    b->err, 0, 0, "target stage \"%.100s\" could not be found", t);
 }
 
 /* The n-th stage that a stage needs; its base comes first. */
@@ -435,7 +438,7 @@ static int
 check_circles(struct builder *b)
 {
 	struct dockerfile_graph *g = b->g;
-	enum { NEW, OPEN, DONE } *state;
+	enum { NEW, OPEN, DONE } * state;
 	size_t *stack, *next, depth, i, s, t;
 	int ret = 0;
 
@@ -459,10 +462,13 @@ check_circles(struct builder *b)
 			if (t == DOCKERFILE_NO_STAGE || state[t] == DONE)
 				continue;
 			if (state[t] == OPEN)
-				ret = FAIL(b, &b->df->instrs[g->stages[t].first],
+				ret = FAIL(b,
+				    &b->df->instrs[g->stages[t].first],
 				    "circular dependency detected on stage: "
-				    "%.100s", g->stages[t].name == NULL ?
-				    g->stages[t].base : g->stages[t].name);
+				    "%.100s",
+				    g->stages[t].name == NULL
+					? g->stages[t].base
+					: g->stages[t].name);
 			else {
 				state[t] = OPEN;
 				stack[depth++] = t;
@@ -506,8 +512,8 @@ add_image(struct builder *b, const char *ref, size_t instr)
 	for (i = 0; i < g->nimages; i++)
 		if (strcmp(g->images[i].ref, ref) == 0)
 			return;
-	g->images = xreallocarray(g->images, g->nimages + 1,
-	    sizeof(*g->images));
+	g->images =
+	    xreallocarray(g->images, g->nimages + 1, sizeof(*g->images));
 	g->images[g->nimages].ref = xstrdup(ref);
 	g->images[g->nimages].line = in->line;
 	g->images[g->nimages++].kind = in->kind;
@@ -527,8 +533,8 @@ list_images(struct builder *b)
 			add_image(b, st->image, st->first);
 		for (k = 0; k < st->ndeps; k++)
 			if (st->deps[k].image != NULL)
-				add_image(b, st->deps[k].image,
-				    st->deps[k].instr);
+				add_image(
+				    b, st->deps[k].image, st->deps[k].instr);
 	}
 }
 
@@ -536,7 +542,7 @@ struct dockerfile_graph *
 dockerfile_graph_new(const struct dockerfile *df,
     const struct dockerfile_options *opt, struct dockerfile_error *err)
 {
-	struct builder b = { df, opt, NULL, err };
+	struct builder b = {df, opt, NULL, err};
 	size_t i;
 
 	memset(err, 0, sizeof(*err));

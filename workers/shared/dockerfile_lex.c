@@ -19,7 +19,7 @@ static bool
 is_blank(char c)
 {
 	return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r' ||
-	    c == '\n';
+	       c == '\n';
 }
 
 const char *
@@ -31,8 +31,8 @@ dockerfile_lex_skip(const char *s)
 }
 
 int
-dockerfile_lex_line(struct dockerfile_lines *in, const char **s, size_t *len,
-    size_t *full)
+dockerfile_lex_line(
+    struct dockerfile_lines *in, const char **s, size_t *len, size_t *full)
 {
 	const char *nl;
 	size_t n;
@@ -60,8 +60,8 @@ add_flag(struct dockerfile_instr *in, const struct buf *word)
 	char *text, *eq;
 
 	text = xstrndup((const char *)word->data + 2, word->len - 2);
-	in->flags = xreallocarray(in->flags, in->nflags + 1,
-	    sizeof(*in->flags));
+	in->flags =
+	    xreallocarray(in->flags, in->nflags + 1, sizeof(*in->flags));
 	f = &in->flags[in->nflags++];
 	f->value = NULL;
 	if ((eq = strchr(text, '=')) != NULL) {
@@ -100,7 +100,7 @@ flag_word(const char *s, struct buf *word)
 const char *
 dockerfile_lex_flags(const char *s, struct dockerfile_instr *in)
 {
-	struct buf word = { 0 };
+	struct buf word = {0};
 	bool stop = false;
 
 	s = dockerfile_lex_skip(s);
@@ -108,7 +108,7 @@ dockerfile_lex_flags(const char *s, struct dockerfile_instr *in)
 		word.len = 0;
 		s = dockerfile_lex_skip(flag_word(s, &word));
 		if (word.len == 2)
-			stop = true;	/* "--" ends the flags */
+			stop = true; /* "--" ends the flags */
 		else
 			add_flag(in, &word);
 	}
@@ -131,7 +131,7 @@ dockerfile_lex_split(const char *s, struct dockerfile_instr *in)
 	const char *e;
 
 	for (s = dockerfile_lex_skip(s); *s != '\0';
-	    s = dockerfile_lex_skip(e)) {
+	     s = dockerfile_lex_skip(e)) {
 		for (e = s; *e != '\0' && !is_blank(*e); e++)
 			;
 		dockerfile_lex_add(in, xstrndup(s, (size_t)(e - s)));
@@ -149,7 +149,7 @@ kept_word(const char *s, char escape, struct buf *word)
 			break;
 		if (*s == escape && quote != '\'') {
 			if (s[1] == '\0')
-				continue;	/* nothing left to escape */
+				continue; /* nothing left to escape */
 			buf_add(word, s++, 1);
 		} else if (quote == '\0' && (*s == '"' || *s == '\''))
 			quote = *s;
@@ -163,15 +163,15 @@ kept_word(const char *s, char escape, struct buf *word)
 void
 dockerfile_lex_words(const char *s, char escape, struct dockerfile_instr *in)
 {
-	struct buf word = { 0 };
+	struct buf word = {0};
 
 	for (s = dockerfile_lex_skip(s); *s != '\0';
-	    s = dockerfile_lex_skip(s)) {
+	     s = dockerfile_lex_skip(s)) {
 		word.len = 0;
 		s = kept_word(s, escape, &word);
 		if (word.len > 0)
-			dockerfile_lex_add(in,
-			    xstrndup((const char *)word.data, word.len));
+			dockerfile_lex_add(
+			    in, xstrndup((const char *)word.data, word.len));
 	}
 	buf_free(&word);
 }
@@ -217,12 +217,10 @@ dockerfile_lex_json(const char *s, struct dockerfile_instr *in)
 		cJSON_Delete(root);
 		return 0;
 	}
-	cJSON_ArrayForEach(item, root)
-		if (!cJSON_IsString(item))
-			ret = -1;
+	cJSON_ArrayForEach(item, root) if (!cJSON_IsString(item)) ret = -1;
 	if (ret == 1) {
 		cJSON_ArrayForEach(item, root)
-			dockerfile_lex_add(in, xstrdup(item->valuestring));
+		    dockerfile_lex_add(in, xstrdup(item->valuestring));
 		in->json = true;
 	}
 	cJSON_Delete(root);
@@ -261,11 +259,12 @@ dockerfile_lex_heredoc(const char *s, struct dockerfile_heredoc *h)
 	s = dockerfile_lex_skip(s);
 	if (*s == '\0' || strchr(s, '<') != NULL)
 		return 0;
-	if (dockerfile_words(s, '\\', NULL, DOCKERFILE_WORDS_UNSET, &words,
-	    &n, err, sizeof(err)) == -1)
+	if (dockerfile_words(s, '\\', NULL, DOCKERFILE_WORDS_UNSET, &words, &n,
+		err, sizeof(err)) == -1)
 		return 0;
-	if (dockerfile_words(s, '\\', NULL, DOCKERFILE_WORDS_UNSET |
-	    DOCKERFILE_WORDS_RAWQUOTES, &raw, &nraw, err, sizeof(err)) == -1) {
+	if (dockerfile_words(s, '\\', NULL,
+		DOCKERFILE_WORDS_UNSET | DOCKERFILE_WORDS_RAWQUOTES, &raw,
+		&nraw, err, sizeof(err)) == -1) {
 		dockerfile_words_free(words, n);
 		return 0;
 	}
@@ -280,8 +279,8 @@ dockerfile_lex_heredoc(const char *s, struct dockerfile_heredoc *h)
 }
 
 int
-dockerfile_lex_heredocs(const char *line, struct dockerfile_instr *in,
-    char *errbuf, size_t errlen)
+dockerfile_lex_heredocs(
+    const char *line, struct dockerfile_instr *in, char *errbuf, size_t errlen)
 {
 	struct dockerfile_heredoc h;
 	char **words, err[64];
@@ -290,10 +289,11 @@ dockerfile_lex_heredocs(const char *line, struct dockerfile_instr *in,
 
 	if (strstr(line, "<<") == NULL)
 		return 0;
-	if (dockerfile_words(line, '\\', NULL, DOCKERFILE_WORDS_UNSET |
-	    DOCKERFILE_WORDS_RAWQUOTES | DOCKERFILE_WORDS_RAWESCAPES, &words,
-	    &n, err, sizeof(err)) == -1)
-		return 0;	/* BuildKit lets it pass: no heredocs */
+	if (dockerfile_words(line, '\\', NULL,
+		DOCKERFILE_WORDS_UNSET | DOCKERFILE_WORDS_RAWQUOTES |
+		    DOCKERFILE_WORDS_RAWESCAPES,
+		&words, &n, err, sizeof(err)) == -1)
+		return 0; /* BuildKit lets it pass: no heredocs */
 	for (i = 0; i < n && ret == 0; i++) {
 		if (dockerfile_lex_heredoc(words[i], &h) == 0)
 			continue;
@@ -304,8 +304,8 @@ dockerfile_lex_heredocs(const char *line, struct dockerfile_instr *in,
 			ret = -1;
 			break;
 		}
-		in->heredocs = xreallocarray(in->heredocs, in->nheredocs + 1,
-		    sizeof(h));
+		in->heredocs =
+		    xreallocarray(in->heredocs, in->nheredocs + 1, sizeof(h));
 		in->heredocs[in->nheredocs++] = h;
 	}
 	dockerfile_words_free(words, n);

@@ -13,7 +13,7 @@
 static char *
 take_field(const char **s)
 {
-	struct buf b = { 0 };
+	struct buf b = {0};
 	const char *p = *s;
 	char *out;
 
@@ -52,15 +52,16 @@ static int
 take_pair(struct dockerfile_mount *m, const char *key, const char *value,
     char *errbuf, size_t errlen)
 {
-	static const char *const types[] = { "bind", "cache", "tmpfs",
-	    "secret", "ssh" };
+	static const char *const types[] = {
+	    "bind", "cache", "tmpfs", "secret", "ssh"};
 	const char *dollar;
 	size_t i;
 
 	if (strcmp(key, "from") == 0) {
 		dollar = strchr(value, '$');
 		if (dollar != NULL && dollar[1] != '\0') {
-			snprintf(errbuf, errlen, "'from' doesn't support "
+			snprintf(errbuf, errlen,
+			    "'from' doesn't support "
 			    "variable expansion, define alias stage instead");
 			return -1;
 		}
@@ -68,27 +69,27 @@ take_pair(struct dockerfile_mount *m, const char *key, const char *value,
 	} else if (strcmp(key, "source") == 0 || strcmp(key, "src") == 0)
 		keep(&m->source, value);
 	else if (strcmp(key, "target") == 0 || strcmp(key, "dst") == 0 ||
-	    strcmp(key, "destination") == 0)
+		 strcmp(key, "destination") == 0)
 		keep(&m->target, value);
 	else if (strcmp(key, "type") == 0) {
 		keep(&m->type, value);
 		for (i = 0; m->type[i] != '\0'; i++)
 			m->type[i] = (char)tolower((unsigned char)m->type[i]);
 		if (strchr(value, '$') != NULL)
-			return 0;	/* a variable */
+			return 0; /* a variable */
 		for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 			if (strcmp(types[i], m->type) == 0)
 				return 0;
-		snprintf(errbuf, errlen, "unsupported mount type \"%.40s\"",
-		    value);
+		snprintf(
+		    errbuf, errlen, "unsupported mount type \"%.40s\"", value);
 		return -1;
 	}
 	return 0;
 }
 
 int
-dockerfile_mount_parse(const char *s, struct dockerfile_mount *m,
-    char *errbuf, size_t errlen)
+dockerfile_mount_parse(
+    const char *s, struct dockerfile_mount *m, char *errbuf, size_t errlen)
 {
 	char *field, *eq, *p;
 	int ret = 0;

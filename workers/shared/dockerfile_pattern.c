@@ -11,12 +11,12 @@
 #include "workers/shared/dockerfile_pattern.h"
 
 /* A pattern in steps: a byte, any byte ('?'), or any bytes ('*'). */
-#define ANY_BYTE	256
-#define ANY_BYTES	257
+#define ANY_BYTE  256
+#define ANY_BYTES 257
 
 struct pattern {
-	int	*steps;
-	size_t	 n;
+	int *steps;
+	size_t n;
 };
 
 static int
@@ -80,8 +80,8 @@ pass_stars(const struct pattern *p, bool *at)
 
 /* Length of the match at the start (or end) of s, or -1. */
 static long
-match(const struct pattern *p, const char *s, size_t len, bool back,
-    bool longest)
+match(
+    const struct pattern *p, const char *s, size_t len, bool back, bool longest)
 {
 	bool *at, any = true;
 	size_t i, k;
@@ -151,7 +151,7 @@ dockerfile_pattern_replace(const char *pattern, const char *value,
     const char *repl, bool all, size_t max, char *errbuf, size_t errlen)
 {
 	struct pattern p;
-	struct buf out = { 0 };
+	struct buf out = {0};
 	const char *end = value + strlen(value);
 	char *s = NULL;
 	bool done = false;
@@ -160,8 +160,8 @@ dockerfile_pattern_replace(const char *pattern, const char *value,
 	if (compile(pattern, &p, errbuf, errlen) == -1)
 		return NULL;
 	for (; value <= end; value++) {
-		n = done ? -1 : match(&p, value, (size_t)(end - value), false,
-		    true);
+		n = done ? -1
+			 : match(&p, value, (size_t)(end - value), false, true);
 		if (n >= 0) {
 			buf_add(&out, repl, strlen(repl));
 			done = !all;

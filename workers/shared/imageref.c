@@ -11,8 +11,8 @@
 #include "include/buf.h"
 #include "workers/shared/imageref.h"
 
-#define MAX_REPOSITORY	255	/* registry and path */
-#define MAX_TAG		128
+#define MAX_REPOSITORY 255 /* registry and path */
+#define MAX_TAG	       128
 
 static int __attribute__((__format__(printf, 3, 4)))
 ref_fail(char *errbuf, size_t errlen, const char *fmt, ...)
@@ -84,7 +84,7 @@ registry_ok(const char *s)
 		for (;;) {
 			start = s;
 			while (is_lower(*s) || (*s >= 'A' && *s <= 'Z') ||
-			    *s == '-')
+			       *s == '-')
 				s++;
 			if (s == start || *start == '-' || s[-1] == '-')
 				return false;
@@ -96,7 +96,7 @@ registry_ok(const char *s)
 	if (*s == '\0')
 		return true;
 	return s[0] == ':' && s[1] != '\0' &&
-	    s[1 + strspn(s + 1, "0123456789")] == '\0';
+	       s[1 + strspn(s + 1, "0123456789")] == '\0';
 }
 
 static bool
@@ -121,8 +121,8 @@ digest_ok(const char *s, char *errbuf, size_t errlen)
 		return ref_fail(errbuf, errlen, "invalid reference format");
 	for (; s < hex; s++)
 		if (!isalnum((unsigned char)*s) && strchr("+._-", *s) == NULL)
-			return ref_fail(errbuf, errlen,
-			    "invalid reference format");
+			return ref_fail(
+			    errbuf, errlen, "invalid reference format");
 	hex++;
 	n = strspn(hex, "0123456789abcdef");
 	if (hex[n] != '\0' || n < 32)
@@ -134,11 +134,10 @@ digest_ok(const char *s, char *errbuf, size_t errlen)
 	else if (strncmp(start, "sha384:", 7) == 0)
 		want = 96;
 	if (want == 0)
-		return ref_fail(errbuf, errlen,
-		    "unsupported digest algorithm");
+		return ref_fail(errbuf, errlen, "unsupported digest algorithm");
 	if (n != want)
-		return ref_fail(errbuf, errlen,
-		    "invalid checksum digest length");
+		return ref_fail(
+		    errbuf, errlen, "invalid checksum digest length");
 	return 0;
 }
 
@@ -184,8 +183,8 @@ take_suffixes(char *text, struct imageref *ref, char *errbuf, size_t errlen)
 	if (colon != NULL) {
 		*colon++ = '\0';
 		if (!tag_ok(colon))
-			return ref_fail(errbuf, errlen,
-			    "invalid reference format");
+			return ref_fail(
+			    errbuf, errlen, "invalid reference format");
 		ref->tag = xstrdup(colon);
 	}
 	return 0;
@@ -208,9 +207,11 @@ take_name(const char *name, struct imageref *ref, char *errbuf, size_t errlen)
 	}
 	for (p = path; *p != '\0'; p++)
 		if (isupper((unsigned char)*p))
-			return ref_fail(errbuf, errlen, "invalid reference "
+			return ref_fail(errbuf, errlen,
+			    "invalid reference "
 			    "format: repository name (%.100s) must be "
-			    "lowercase", path);
+			    "lowercase",
+			    path);
 	if (!registry_ok(ref->registry) || !path_ok(path))
 		return ref_fail(errbuf, errlen, "invalid reference format");
 	if (strcmp(ref->registry, "docker.io") == 0 &&
@@ -220,14 +221,15 @@ take_name(const char *name, struct imageref *ref, char *errbuf, size_t errlen)
 		ref->repository = xstrdup(path);
 	if (strlen(ref->registry) + 1 + strlen(ref->repository) >
 	    MAX_REPOSITORY)
-		return ref_fail(errbuf, errlen, "repository name must not be "
-		    "more than %d characters", MAX_REPOSITORY);
+		return ref_fail(errbuf, errlen,
+		    "repository name must not be "
+		    "more than %d characters",
+		    MAX_REPOSITORY);
 	return 0;
 }
 
 int
-imageref_parse(const char *s, struct imageref *ref, char *errbuf,
-    size_t errlen)
+imageref_parse(const char *s, struct imageref *ref, char *errbuf, size_t errlen)
 {
 	char *text;
 	int ret = -1;
@@ -236,8 +238,10 @@ imageref_parse(const char *s, struct imageref *ref, char *errbuf,
 	if (*s == '\0' || strlen(s) > IMAGEREF_MAX)
 		return ref_fail(errbuf, errlen, "invalid reference format");
 	if (all_hex64(s))
-		return ref_fail(errbuf, errlen, "invalid repository name "
-		    "(%s), cannot specify 64-byte hexadecimal strings", s);
+		return ref_fail(errbuf, errlen,
+		    "invalid repository name "
+		    "(%s), cannot specify 64-byte hexadecimal strings",
+		    s);
 	text = xstrdup(s);
 	if (take_suffixes(text, ref, errbuf, errlen) == -1 ||
 	    take_name(text, ref, errbuf, errlen) == -1)
