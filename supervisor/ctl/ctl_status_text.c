@@ -192,6 +192,8 @@ table_add_engine(struct table *tb, const struct fields *t)
 	row[2] = cell_str(t, F_HOST);
 	row[3] = cell_str(t, F_VERSION);
 	row[4] = xasprintf("API %s", api);
+	if (fields_count(t, F_ERROR) > 0)
+		row[5] = cell_str(t, F_ERROR);
 	free(api);
 }
 

@@ -13,6 +13,7 @@
 #include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/explain_ignore.h"
 #include "supervisor/ctl/explain_images.h"
+#include "supervisor/ctl/explain_push.h"
 
 #define SERVICE_MAX  4096 /* of a service's name, bytes */
 #define TIMEOUT_MAX  (INT64_C(3600) * 24 * 365) /* s */
@@ -92,6 +93,7 @@ static const struct {
 } explains[] = {
 	{ "ignore", explain_ignore },
 	{ "images", explain_images },
+	{ "push", explain_push },
 };
 
 static int
