@@ -80,6 +80,8 @@ struct copyplan_options {
 	const char *dockerfile;
 	/* Likewise the ignore file that applies; both may be NULL. */
 	const char *ignorefile;
+	/* A changed directory stands for itself, not for all it holds. */
+	bool exact;
 	struct copyplan_oracle oracle;
 };
 
@@ -225,7 +227,7 @@ struct push_plan {
 
 /*
  * Plan for these context paths, clean.  A changed directory stands for all it
- * holds.  Of a deleted directory the paths that it held should be listed too,
+ * holds, unless options.exact is set.  Of a deleted directory the paths that it held should be listed too,
  * as far as they are known (by the manifest): only they can be taken out one
  * by one where another step's files lie beneath, and only they match a
  * wildcard.  A path in either list goes by what the type callback says of it

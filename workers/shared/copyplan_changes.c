@@ -105,7 +105,9 @@ take_paths(struct planner *pl, const char *const *paths, size_t n, bool gone)
 			break;
 		case COPYPLAN_DIR:
 			/* What a reappeared directory holds is listed. */
-			if (!gone && copyplan_walk(pl->p, paths[i], walked,
+			if (!gone && pl->p->opt.exact)
+				add_change(&pl->changed, paths[i], true);
+			else if (!gone && copyplan_walk(pl->p, paths[i], walked,
 					 &pl->changed) == -1)
 				copyplan_reason(pl, true,
 				    "%.200s: too many files", paths[i]);
