@@ -139,7 +139,7 @@ child_event(struct child *c, enum policy_event ev, int code)
 		break;
 	case POLICY_GIVE_UP:
 		log_warnx("%s died %u times: giving up", proc_name(c->role),
-		    c->policy.restarts);
+		    c->policy.ndeaths);
 		stop_begin(c->sup, EXIT_FAILURE);
 		break;
 	}

@@ -15,7 +15,7 @@ policy_spawn(struct policy *p)
 	return ((struct policy_todo) { POLICY_SPAWN, 0 });
 }
 
-/* 100 ms x 2^n, +-20 %, at most 30 s. */
+/* 100 ms x 2^n, +-20 %, never more than 30 s. */
 static int64_t
 policy_backoff_ms(unsigned early, uint32_t random)
 {
@@ -25,7 +25,14 @@ policy_backoff_ms(unsigned early, uint32_t random)
 		ms *= 2;
 	if (ms > POLICY_LAST_MS)
 		ms = POLICY_LAST_MS;
-	return (ms * (80 + random % 41) / 100);
+	ms = ms * (80 + random % 41) / 100;
+	return (ms < POLICY_LAST_MS ? ms : POLICY_LAST_MS);
+}
+
+static bool
+policy_has_process(const struct policy *p)
+{
+	return (p->phase == POLICY_STARTING || p->phase == POLICY_READY);
 }
 
 static struct policy_todo
@@ -34,6 +41,8 @@ policy_on_exit(struct policy *p, int code, mono_t now, uint32_t random)
 	bool early = p->phase == POLICY_STARTING ||
 	    mono_diff_ms(now, p->ready_at) < POLICY_EARLY_MS;
 
+	if (!policy_has_process(p))
+		return (nothing);
 	if (p->stopping) {
 		p->phase = POLICY_DOWN;
 		return (nothing);
@@ -42,16 +51,16 @@ policy_on_exit(struct policy *p, int code, mono_t now, uint32_t random)
 		p->replacing = false;
 		return (policy_spawn(p));
 	}
-	p->restarts++;
 	p->deaths[p->ndeaths++ % (POLICY_DEATHS + 1)] = now;
 	if (WIFEXITED(code) && WEXITSTATUS(code) == EX_CONFIG) {
 		p->phase = POLICY_HELD;
 		return ((struct policy_todo) { POLICY_HOLD, 0 });
 	}
-	if (p->max_restarts != 0 && p->restarts > p->max_restarts) {
+	if (p->max_restarts != 0 && p->restarts >= p->max_restarts) {
 		p->phase = POLICY_DOWN;
 		return ((struct policy_todo) { POLICY_GIVE_UP, 0 });
 	}
+	p->restarts++;
 	if (!early) {
 		p->early = 0;
 		return (policy_spawn(p));
@@ -65,9 +74,9 @@ policy_on_exit(struct policy *p, int code, mono_t now, uint32_t random)
 static struct policy_todo
 policy_on_replace(struct policy *p)
 {
-	if (p->phase != POLICY_STARTING && p->phase != POLICY_READY)
+	if (!policy_has_process(p))
 		return (nothing); /* the next start sees the new state anyway */
-	if (p->replacing)
+	if (p->replacing || p->stopping)
 		return (nothing);
 	p->replacing = true;
 	return ((struct policy_todo) { POLICY_TERM, 0 });
@@ -79,11 +88,14 @@ policy_step(struct policy *p, enum policy_event ev, int code, mono_t now,
 {
 	switch (ev) {
 	case POLICY_EV_START:
-		if (p->phase != POLICY_DOWN && p->phase != POLICY_HELD)
+		if (p->stopping ||
+		    (p->phase != POLICY_DOWN && p->phase != POLICY_HELD))
 			return (nothing);
 		p->early = 0;
 		return (policy_spawn(p));
 	case POLICY_EV_READY:
+		if (p->phase != POLICY_STARTING)
+			return (nothing);
 		p->phase = POLICY_READY;
 		p->ready_at = now;
 		return (nothing);
@@ -97,7 +109,7 @@ policy_step(struct policy *p, enum policy_event ev, int code, mono_t now,
 		return (policy_on_replace(p));
 	case POLICY_EV_STOP:
 		p->stopping = true;
-		if (p->phase == POLICY_STARTING || p->phase == POLICY_READY)
+		if (policy_has_process(p))
 			return ((struct policy_todo) { POLICY_TERM, 0 });
 		p->phase = POLICY_DOWN;
 		return (nothing);

@@ -50,7 +50,7 @@ struct policy {
 	bool replacing;  /* the next exit is ours and counts for nothing */
 	bool stopping;
 	unsigned early;  /* early deaths in a row */
-	unsigned restarts;
+	unsigned restarts;     /* after deaths, not planned ones */
 	unsigned max_restarts; /* 0: no limit */
 	mono_t ready_at;
 	mono_t deaths[POLICY_DEATHS + 1]; /* the latest ones, a ring */
@@ -64,7 +64,8 @@ struct policy_todo {
 
 /*
  * Feed one event.  `code` is the wait status of an exit, `random` any number
- * (jitter of +-20 % comes from it).  Returns what has to be done.
+ * (jitter of +-20 % comes from it, which
+ * never exceeds POLICY_LAST_MS).  Returns what has to be done.
  */
 struct policy_todo policy_step(struct policy *p, enum policy_event ev,
     int code, mono_t now, uint32_t random);
