@@ -176,13 +176,27 @@ loop_signal(struct loop *l, int signo, loop_signal_cb cb, void *arg)
 	return (loop_fd_set(l, fd, EPOLLIN, loop_on_signal, l));
 }
 
+/*
+ * Run what was due at `now`.  These leave the list first: what their callbacks
+ * arm, be it for at once, is for the next turn, so that a timer that always
+ * comes again cannot keep the loop from everything else.
+ */
 static void
-loop_run_timers(struct loop *l)
+loop_run_timers(struct loop *l, mono_t now)
 {
-	mono_t now = mono_now();
-	struct loop_timer *t;
+	struct loop_timer *due = NULL, *t, **end = &l->timers;
 
-	while ((t = l->timers) != NULL && t->when.ns <= now.ns) {
+	while (*end != NULL && (*end)->when.ns <= now.ns)
+		end = &(*end)->next;
+	if (end == &l->timers)
+		return;
+	due = l->timers;
+	due->prevp = &due;
+	l->timers = *end;
+	if (l->timers != NULL)
+		l->timers->prevp = &l->timers;
+	*end = NULL;
+	while ((t = due) != NULL) {
 		loop_timer_cancel(t);
 		t->cb(t->arg);
 	}
@@ -208,18 +222,20 @@ loop_once(struct loop *l, int max_ms)
 {
 	struct epoll_event ev[LOOP_EVENTS];
 	struct loop_fd *f;
+	mono_t now;
 	int n, fd;
 
 	n = epoll_wait(l->ep, ev, LOOP_EVENTS, loop_wait_ms(l, max_ms));
 	if (n == -1 && errno != EINTR)
 		return (-1);
+	now = mono_now();
 	for (int i = 0; i < n; i++) {
 		fd = (int)(uint32_t)ev[i].data.u64;
 		f = &l->fds[fd];
 		if (f->used && f->gen == ev[i].data.u64 >> 32)
 			f->cb(f->arg, ev[i].events);
 	}
-	loop_run_timers(l);
+	loop_run_timers(l, now);
 	return (0);
 }
 
