@@ -3,7 +3,6 @@ import base64
 import io
 import json
 import os
-import queue
 import subprocess
 import tarfile
 import threading
@@ -33,13 +32,10 @@ class Answer:
         self.us = self.last.get("us")
 
     def bytes(self, stream=None):
-        out = b""
-        for f in self.frames[:-1]:
-            if stream is not None and f.get("stream") != stream:
-                continue
-            out += base64.b64decode(f["data_b64"]) if "data_b64" in f \
-                else f.get("data", "").encode()
-        return out
+        return b"".join(
+            base64.b64decode(f["data_b64"]) if "data_b64" in f
+            else f.get("data", "").encode() for f in self.frames[:-1]
+            if stream is None or f.get("stream") == stream)
 
     def __repr__(self):
         return "%r after %d frames" % (self.last, len(self.frames) - 1)
