@@ -481,6 +481,7 @@ int
 main(int argc, char **argv)
 {
 	struct drive d = { 0 };
+	struct ask *a;
 	int code, status;
 
 	log_init("engine_drive", 0);
@@ -502,5 +503,11 @@ main(int argc, char **argv)
 	else if (code == 0)
 		code = 1;
 	loop_free(d.loop);
+	while ((a = d.asks) != NULL) {
+		d.asks = a->next;
+		free(a->tag);
+		free(a);
+	}
+	buf_free(&d.in);
 	return (code);
 }
