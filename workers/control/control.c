@@ -54,7 +54,7 @@ control_on_event(struct worker *w, struct frame *f)
 	const struct msg_event *m = frame_fixed(f);
 
 	if (m->kind <= EVENT_NONE || m->kind >= EVENT_MAX) {
-		log_warnx("%s reports an event of kind %u",
+		log_debug("%s reports an event of kind %u",
 		    proc_name(f->source), m->kind);
 		return;
 	}

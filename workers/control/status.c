@@ -117,11 +117,11 @@ part_take(struct part *p, struct frame *f)
 	uint32_t bit = m->kind < 32 ? 1u << m->kind : 0;
 
 	if ((sources[p->source].kinds & bit) == 0)
-		log_warnx("%s reports a status of kind %u",
+		log_debug("%s reports a status of kind %u",
 		    proc_name(f->source), m->kind);
 	else if ((bit & (KIND(CONTAINER) | KIND(LAST))) != 0 &&
 	    p->items == NULL)
-		log_warnx("%s reports a container of no service",
+		log_debug("%s reports a container of no service",
 		    proc_name(f->source));
 	else
 		part_add(p, m->kind, f->tail.data, f->tail.len);
