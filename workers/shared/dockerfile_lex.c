@@ -60,8 +60,9 @@ add_flag(struct dockerfile_instr *in, const struct buf *word)
 	char *text, *eq;
 
 	text = xstrndup((const char *)word->data + 2, word->len - 2);
-	in->flags =
-	    xreallocarray(in->flags, in->nflags + 1, sizeof(*in->flags));
+	if ((in->nflags & (in->nflags - 1)) == 0)
+		in->flags = xreallocarray(in->flags,
+		    in->nflags == 0 ? 1 : in->nflags * 2, sizeof(*in->flags));
 	f = &in->flags[in->nflags++];
 	f->value = NULL;
 	if ((eq = strchr(text, '=')) != NULL) {
