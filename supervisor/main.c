@@ -14,7 +14,6 @@
 #include "probe.h"
 #include "sup.h"
 
-#define MANIFEST_SIZE (256ull * 1024 * 1024) /* sparse: pages used count */
 #define COUNTER_SIZE  4096
 
 static void
@@ -74,6 +73,7 @@ sup_open(struct sup *s)
 		log_warn("signals");
 		return (EX_OSERR);
 	}
+	state_load(s);
 	return (EX_OK);
 }
 
@@ -99,6 +99,8 @@ sup_run(struct options *o)
 	    o->socket);
 	code = loop_run(s.loop);
 	socket_close(&s);
+	if (o->keep)
+		state_save(&s);
 	return (code == -1 ? EX_OSERR : code);
 }
 

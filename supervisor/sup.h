@@ -14,6 +14,7 @@
 #include "policy.h"
 
 #define SUP_ROLES_MAX 6
+#define MANIFEST_SIZE (256ll * 1024 * 1024) /* sparse: pages used count */
 
 /* A frame that waits for its receiver to be READY. */
 struct waiting {
@@ -126,6 +127,10 @@ void root_gone(struct sup *s);
 
 /* memory.c: what outlives a worker */
 int memory_new(const char *name, uint64_t size);
+
+/* state.c: what outlives the daemon */
+void state_load(struct sup *s);
+void state_save(struct sup *s);
 
 /* socket.c: the control socket; path is removed again by socket_close */
 int socket_listen(const char *path);
