@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sysexits.h>
@@ -44,6 +45,23 @@ ctl_done(struct ctl *c)
 	c->loop = NULL;
 }
 
+/*
+ * Where wharfd puts it for a user without a directory of its own.  Anyone
+ * could have made that name: only our own directory is believed.
+ */
+static const char *
+ctl_socket_in_tmp(char *path, size_t size)
+{
+	struct stat st;
+
+	snprintf(path, size, "/tmp/wharf-%u", geteuid());
+	if (lstat(path, &st) == -1 || !S_ISDIR(st.st_mode) ||
+	    st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return (NULL);
+	strlcat(path, "/ctl.sock", size);
+	return (path);
+}
+
 const char *
 ctl_socket_path(const char *given)
 {
@@ -56,9 +74,10 @@ ctl_socket_path(const char *given)
 		return (given);
 	if (geteuid() == 0)
 		return ("/run/wharf/ctl.sock");
-	if ((dir = getenv("XDG_RUNTIME_DIR")) == NULL || *dir == '\0' ||
-	    snprintf(path, sizeof(path), "%s/wharf/ctl.sock", dir) >=
-		(int)sizeof(path))
+	if ((dir = getenv("XDG_RUNTIME_DIR")) == NULL || *dir != '/')
+		return (ctl_socket_in_tmp(path, sizeof(path)));
+	if (snprintf(path, sizeof(path), "%s/wharf/ctl.sock", dir) >=
+	    (int)sizeof(path))
 		return (NULL);
 	return (path);
 }

@@ -217,7 +217,8 @@ run_command(const struct command *cmd, const struct args *a)
 
 	if (path == NULL) {
 		fputs("wharfctl: no socket: -s, $WHARF_SOCKET and "
-		      "$XDG_RUNTIME_DIR are not given\n", stderr);
+		      "$XDG_RUNTIME_DIR are not given, and there is no "
+		      "/tmp/wharf-UID of ours\n", stderr);
 		return (EX_USAGE);
 	}
 	ctl_init(&c, path, stdout, stderr);
