@@ -78,10 +78,11 @@ worker_serve(struct start *st)
 	if (st->init.probe != 0)
 		sandbox_try(w->ops->role, st->init.probe);
 	st->serving = true;
-	if (w->ops->start(w) == -1)
-		fatalx("cannot start");
+	/* first, because start may already ask others for things */
 	channel_send(w->ch, MSG_READY, 0, 0, NULL, facts.data, facts.len, -1);
 	buf_free(&facts);
+	if (w->ops->start(w) == -1)
+		fatalx("cannot start");
 }
 
 static void

@@ -3,7 +3,7 @@
  *
  * A worker is started with its channel on fd 3 and its log on fd 2.  It reads
  * INIT and CONF_* frames, runs `setup` with its start-up rights, enters its
- * sandbox, runs `start` inside it, and reports READY.
+ * sandbox, reports READY and runs `start`.
  */
 #ifndef WHARF_WORKER_H
 #define WHARF_WORKER_H
@@ -84,7 +84,7 @@ struct worker_ops {
 	enum proc role;
 	/* with start-up rights, before the sandbox; may be NULL.  -1: fatal */
 	int (*setup)(struct worker *w);
-	/* inside the sandbox, before READY.  -1: fatal */
+	/* inside the sandbox; may send and ask already.  -1: fatal */
 	int (*start)(struct worker *w);
 	/*
 	 * STOP has come: end what runs, then call worker_end(). NULL: end at
