@@ -169,7 +169,8 @@ ctl_json_event(const struct msg_ctl_event *m, const struct fields *t)
 	    json_add_str(o, "time", timed ? when : NULL) == -1 ||
 	    json_add_i64(o, "mono_ns", m->mono_ns) == -1 ||
 	    json_add_str(o, "event", event_name(m->kind)) == -1 ||
-	    ctl_json_keys(o, t, whose) == -1 || json_add_container(o, t) == -1 ||
+	    ctl_json_keys(o, t, whose) == -1 ||
+	    json_add_container(o, t) == -1 ||
 	    ctl_json_fields(o, t, job, done) == -1) {
 		cJSON_Delete(o);
 		return (NULL);
