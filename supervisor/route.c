@@ -16,6 +16,7 @@
 #define ROUTE_HIGH    (1024 * 1024) /* queued bytes that stop the senders */
 #define ROUTE_HUNG_MS 5000	    /* over it for so long: hung */
 #define ROUTE_WAIT    (4 * 1024 * 1024) /* for a worker that is not READY */
+#define ROUTE_STICKY  64 /* notes that a worker may have kept for newcomers */
 
 static void
 route_err(struct child *to, uint32_t id, enum err_code code)
@@ -44,13 +45,66 @@ route_find_asked(struct sup *s, const struct child *from, uint32_t from_id)
 	return (NULL);
 }
 
+static bool
+route_waits(const struct waiting *w, uint32_t id)
+{
+	return (w->head.id == id &&
+	    msg_def(w->head.type)->kind != MSG_KIND_NOTE);
+}
+
+/* Does the request still wait for c to be READY? */
+static bool
+route_is_waiting(const struct child *c, uint32_t id)
+{
+	for (const struct waiting *w = c->wait; w != NULL; w = w->next)
+		if (route_waits(w, id))
+			return (true);
+	return (false);
+}
+
+static void
+waiting_free(struct waiting *w)
+{
+	if (w->fd != -1)
+		close(w->fd);
+	free(w);
+}
+
+/* Forget the request and what follows it, with their fds. */
+static void
+route_unwait(struct child *c, uint32_t id)
+{
+	struct waiting **p = &c->wait, *w;
+
+	while ((w = *p) != NULL) {
+		if (!route_waits(w, id)) {
+			p = &w->next;
+			continue;
+		}
+		*p = w->next;
+		c->wait_bytes -= sizeof(*w) + w->len;
+		waiting_free(w);
+	}
+	c->wait_tail = p;
+}
+
 static void
 route_drop(struct route **p)
 {
 	struct route *r = *p;
 
 	*p = r->next;
+	route_unwait(r->to, r->id);
 	free(r);
+}
+
+/* And nothing of it is read any more. */
+static void
+route_kill(struct child *c)
+{
+	channel_pause(c->ch, true);
+	if (c->pid > 0)
+		kill(c->pid, SIGKILL);
 }
 
 /* Back-pressure: the sender is not read until the receiver has drained. */
@@ -64,7 +118,7 @@ route_on_hung(void *arg)
 		return;
 	log_warnx("%s does not read what is sent to it; killing it",
 	    proc_name(c->role));
-	kill(c->pid, SIGKILL);
+	route_kill(c);
 }
 
 static void
@@ -100,17 +154,32 @@ route_child_drained(struct child *c)
 
 /* Delivery, now or when the receiver is READY. */
 
+/* Too much waits: a request is answered, a note is lost. */
+static void
+route_refuse(struct child *to, const struct frame_head *head)
+{
+	struct route **p = route_find(to->sup, head->id);
+
+	if (!to->wait_full)
+		log_warnx("too much waits for %s; dropping a %s and more",
+		    proc_name(to->role), msg_def(head->type)->name);
+	to->wait_full = true;
+	if (msg_def(head->type)->kind == MSG_KIND_NOTE || p == NULL)
+		return;
+	route_err((*p)->from, (*p)->from_id, ERR_BUSY);
+	route_drop(p);
+}
+
 static void
 route_wait(struct child *to, const struct frame_head *head,
     const void *payload, size_t len, int fd)
 {
 	struct waiting *w;
 
-	if (to->wait_bytes + len > ROUTE_WAIT) {
-		log_warnx("too much waits for %s; dropping a %s",
-		    proc_name(to->role), msg_def(head->type)->name);
+	if (to->wait_bytes + sizeof(*w) + len > ROUTE_WAIT) {
 		if (fd != -1)
 			close(fd);
+		route_refuse(to, head);
 		return;
 	}
 	w = xcalloc(1, sizeof(*w) + len);
@@ -120,7 +189,7 @@ route_wait(struct child *to, const struct frame_head *head,
 	memcpy(w->payload, payload, len);
 	*to->wait_tail = w;
 	to->wait_tail = &w->next;
-	to->wait_bytes += len;
+	to->wait_bytes += sizeof(*w) + len;
 }
 
 static void
@@ -150,24 +219,44 @@ route_head(const struct child *from, const struct frame *f, uint32_t id)
 
 /* Notes. */
 
+/* The note of that type and key, or the list's end; *n counts the source's. */
+static struct sticky **
+route_find_sticky(struct child *from, uint16_t type, uint32_t key, unsigned *n)
+{
+	struct sticky **p, **found = NULL;
+
+	*n = 0;
+	for (p = &from->sup->stickies; *p != NULL; p = &(*p)->next) {
+		*n += (*p)->source == from;
+		if ((*p)->source == from && (*p)->head.type == type &&
+		    (*p)->key == key)
+			found = p;
+	}
+	return (found != NULL ? found : p);
+}
+
 static void
 route_stick(struct child *from, const struct frame *f,
     const struct frame_head *h)
 {
 	struct sup *s = from->sup;
 	struct sticky **p, *n;
+	unsigned count;
 	uint32_t key;
 
 	if (f->head.type != MSG_ENG_STATE && f->head.type != MSG_TREE)
 		return;
 	memcpy(&key, f->payload, sizeof(key));
-	for (p = &s->stickies; *p != NULL; p = &(*p)->next)
-		if ((*p)->head.type == f->head.type && (*p)->key == key)
-			break;
+	p = route_find_sticky(from, f->head.type, key, &count);
 	if (*p != NULL) {
 		n = *p;
 		*p = n->next;
 		free(n);
+	} else if (count >= ROUTE_STICKY) {
+		log_warnx("%s: %s of too many; killing it",
+		    proc_name(from->role), f->def->name);
+		route_kill(from);
+		return;
 	}
 	n = xcalloc(1, sizeof(*n) + f->payload_len);
 	n->source = from;
@@ -258,6 +347,11 @@ route_follow(struct child *from, struct frame *f)
 
 	if (r == NULL)
 		return; /* it has been answered meanwhile */
+	if (f->head.type == MSG_CANCEL && route_is_waiting(r->to, r->id)) {
+		route_err(from, f->head.id, ERR_CANCELLED);
+		route_drop(route_find(from->sup, r->id));
+		return;
+	}
 	h = route_head(from, f, r->id);
 	route_deliver(from, r->to, &h, f->payload, f->payload_len,
 	    frame_take_fd(f));
@@ -291,7 +385,7 @@ route_frame(struct child *c, struct frame *f)
 	if (c->policy.phase != POLICY_READY) {
 		log_warnx("%s sends %s before READY; killing it",
 		    proc_name(c->role), f->def->name);
-		kill(c->pid, SIGKILL);
+		route_kill(c);
 		return;
 	}
 	switch (f->def->kind) {
@@ -324,24 +418,19 @@ route_tell_peers(struct child *c, enum peer_state state)
 			child_send(&s->children[i], MSG_PEER, &m, NULL, -1);
 }
 
-/* What waited goes out, but for requests whose askers are gone. */
+/* What waited goes out, in its order. */
 static void
 route_flush(struct child *c)
 {
-	struct waiting *w, *next;
+	struct waiting *w = c->wait, *next;
 
-	w = c->wait;
 	c->wait = NULL;
 	c->wait_tail = &c->wait;
 	c->wait_bytes = 0;
+	c->wait_full = false;
 	for (; w != NULL; w = next) {
 		next = w->next;
-		if (msg_def(w->head.type)->kind == MSG_KIND_NOTE ||
-		    route_find(c->sup, w->head.id) != NULL)
-			channel_forward(c->ch, &w->head, w->payload, w->len,
-			    w->fd);
-		else if (w->fd != -1)
-			close(w->fd);
+		channel_forward(c->ch, &w->head, w->payload, w->len, w->fd);
 		free(w);
 	}
 }
@@ -358,17 +447,6 @@ route_child_ready(struct child *c)
 			    -1);
 	route_flush(c);
 	route_tell_peers(c, PEER_READY);
-}
-
-/* A request that still waits in c's queue was not lost with c. */
-static bool
-route_is_waiting(const struct child *c, uint32_t id)
-{
-	for (const struct waiting *w = c->wait; w != NULL; w = w->next)
-		if (w->head.id == id &&
-		    msg_def(w->head.type)->kind == MSG_KIND_REQ)
-			return (true);
-	return (false);
 }
 
 void
@@ -390,6 +468,7 @@ route_child_died(struct child *c)
 				channel_forward(r->to->ch, &h, NULL, 0, -1);
 			route_drop(p);
 		} else if (r->to == c && !route_is_waiting(c, r->id)) {
+			/* what still waits was not lost with c */
 			route_err(r->from, r->from_id, ERR_WORKER_LOST);
 			route_drop(p);
 		} else

@@ -46,6 +46,7 @@ struct child {
 	struct waiting *wait;
 	struct waiting **wait_tail;
 	size_t wait_bytes;
+	bool wait_full;         /* something had to be dropped: said once */
 	mono_t died_at;
 	uint64_t last_down_us;
 	char last_exit[48];
