@@ -580,7 +580,7 @@ act_on_gone(void *arg, const struct eng_answer *a)
 		log_warnx("%s: the container stays: %s", s->conf->name,
 		    a->error);
 	worker_event(s->w, EVENT_CONTAINER_REMOVE, s->conf, 0, NULL);
-	fields_add_str(&b, F_NAME, s->conf->image);
+	fields_add_str(&b, F_IMAGE_ID, s->image_id);
 	eng_ask(s->w, &q);
 	buf_free(&b);
 }

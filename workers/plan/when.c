@@ -51,6 +51,10 @@ when_parse(const char *s, int64_t *ns)
 	frac = when_fraction(&p);
 	if (when_zone(p, &east) == -1)
 		return (-1);
-	*ns = ((int64_t)timegm(&tm) - east) * 1000000000 + frac;
+	/* year 1 is "never" to the engine, and before what 64 bits hold */
+	if (__builtin_mul_overflow((int64_t)timegm(&tm) - east,
+		(int64_t)1000000000, ns) ||
+	    __builtin_add_overflow(*ns, frac, ns))
+		*ns = INT64_MIN;
 	return (0);
 }
