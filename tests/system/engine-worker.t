@@ -99,6 +99,8 @@ def gate(d, engine):
                           "1000")
     byhand = engine.docker("run", "-d", "--network", "none",
                            SERVICE["image"])
+    equal(len(json.loads(d.ask("ENG_LIST").bytes())), 1,
+          "strangers are not listed")
     for cid, what in (other, "a stranger's container"), \
             (byhand, "one that was run from our image by hand"):
         for kw in (dict(type="ENG_CONTAINER", op=KILL),
@@ -155,6 +157,23 @@ def life(d, engine, dir):
     return cid, image["Id"]
 
 
+def hang(d, engine, cid):
+    t = d.send("ENG_EXEC", id=cid, arg=["sh", "-c", "sleep 9; echo done"])
+    time.sleep(0.5)
+    epoch = d.states()[-1]["epoch"]
+    start = time.monotonic()
+    engine.process.send_signal(signal.SIGSTOP)
+    try:
+        d.down(error="in time")
+        used = time.monotonic() - start
+    finally:
+        engine.process.send_signal(signal.SIGCONT)
+    ok(used < 6, "a stopped engine is seen after %.1f s" % used)
+    d.up(epoch=epoch + 1)
+    a = d.wait(t, 30)
+    equal((a.exit, a.bytes(1)), (0, b"done\n"), "what ran goes on")
+
+
 def away(d, engine, cid):
     t = d.send("ENG_EXEC", id=cid, arg=["sleep", "1000"])
     time.sleep(0.5)
@@ -167,7 +186,7 @@ def away(d, engine, cid):
     time.sleep(1)
     ok(d.last(t) is None, "requests wait for it")
     engine.start()
-    s = d.up(epoch=2, timeout=30)
+    s = d.up(epoch=3, timeout=30)
     equal(d.wait(t, 10).status, 200, "and are answered then")
     notes = [n["event"] for n in d.notes if n["frame"] == "EVENT"]
     equal(notes[-3:], ["engine.up", "engine.down", "engine.up"],
@@ -218,6 +237,7 @@ def main():
         bodies(d, engine, cid, dir)
         execs(d, cid)
         gate(d, engine)
+        hang(d, engine, cid)
         away(d, engine, cid)
         end(d, cid, image)
         equal(d.stop(), 0, "it ends when told to")

@@ -53,7 +53,8 @@ struct drive {
 	struct ask *asks;
 	uint32_t last_id;
 	struct buf in;
-	pid_t worker;
+	pid_t worker; /* -1: it has ended */
+	int status;   /* of its end */
 };
 
 static enum field_key
@@ -412,10 +413,15 @@ drive_on_child(void *arg, const struct signalfd_siginfo *si)
 	pid_t pid;
 	int status;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == d->worker) {
+			d->worker = -1;
+			d->status = status;
+		}
 		for (struct ask *a = d->asks; a != NULL; a = a->next)
 			if (a->writer == pid && !a->cut)
 				drive_follow(d, a, MSG_BODY_END, a->end);
+	}
 }
 
 /* Start. */
@@ -482,7 +488,7 @@ main(int argc, char **argv)
 {
 	struct drive d = { 0 };
 	struct ask *a;
-	int code, status;
+	int code;
 
 	log_init("engine_drive", 0);
 	if (argc < 3)
@@ -497,11 +503,10 @@ main(int argc, char **argv)
 		fatal("standard input must be a pipe");
 	code = loop_run(d.loop);
 	channel_free(d.ch);
-	if (waitpid(d.worker, &status, 0) == d.worker && WIFEXITED(status) &&
-	    code == 0)
-		code = WEXITSTATUS(status);
-	else if (code == 0)
-		code = 1;
+	if (d.worker != -1 && waitpid(d.worker, &d.status, 0) == -1)
+		fatal("waitpid");
+	if (code == 0)
+		code = WIFEXITED(d.status) ? WEXITSTATUS(d.status) : 1;
 	loop_free(d.loop);
 	while ((a = d.asks) != NULL) {
 		d.asks = a->next;

@@ -308,8 +308,11 @@ create_filter(const struct conf_service *s, struct buf *out)
 	cJSON *labels = json_add_arr(o, "label"), *type;
 
 	create_filter_label(labels, LABEL_SERVICE, s != NULL ? s->name : NULL);
-	if (s != NULL)
+	if (s != NULL) {
 		create_filter_label(labels, LABEL_DIR, s->dir);
+		/* what was run from the image by hand has the image's role */
+		create_filter_label(labels, LABEL_ROLE, "app");
+	}
 	if (s == NULL && (type = json_add_arr(o, "type")) != NULL)
 		json_push_str(type, "container");
 	if (create_param_json(out, "filters", o) == -1)

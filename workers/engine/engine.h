@@ -36,7 +36,8 @@ struct state {
 	bool told;      /* something was */
 	uint64_t epoch;
 	unsigned tries;	 /* since it was up for a while */
-	unsigned missed; /* pings without an answer while up */
+	bool hangs;	 /* the last ping got no answer */
+	mono_t answered; /* the last ping that did */
 	mono_t up_since;
 	mono_t refused_since;
 	bool refused;

@@ -17,9 +17,9 @@
 #define STATE_FIRST_MS	 100   /* first wait, doubled each time */
 #define STATE_LAST_MS	 5000
 #define STATE_PING_MS	 3000  /* an answer's time while it is down */
-#define STATE_ALIVE_MS	 10000 /* between pings while it is up */
-#define STATE_ALIVE_WAIT 5000  /* an answer's time then */
-#define STATE_MISSES	 2     /* unanswered pings that mean it hangs */
+#define STATE_ALIVE_MS	 2500  /* between pings while it is up */
+#define STATE_ALIVE_WAIT 2500  /* an answer's time then */
+#define STATE_HANG_MS	 30000 /* silent so long: what runs is given up */
 #define STATE_SUSPECT_MS 100
 #define STATE_EVENTS_MS	 2000 /* go on when events send no headers */
 #define STATE_STABLE_MS	 1000 /* up so long: begin the waits anew */
@@ -96,7 +96,7 @@ state_announce_down(struct engine *e, const char *why)
 	if (!was_up && s->error != NULL && strcmp(s->error, why) == 0)
 		return;
 	state_set_error(e, why);
-	if (s->announced || !s->told)
+	if (s->announced)
 		log_info("engine %s is down: %s", e->conf->name, why);
 	else
 		log_debug("engine %s: %s", e->conf->name, why);
@@ -160,7 +160,10 @@ state_fail(struct engine *e, const char *why)
 	events_close(e);
 	http_forget_conns(e->http);
 	state_announce_down(e, why);
-	jobs_abort(e, why);
+	/* a stopped or swamped engine may go on: no build is thrown away */
+	if (!s->hangs ||
+	    mono_diff_ms(mono_now(), s->answered) >= STATE_HANG_MS)
+		jobs_abort(e, why);
 	state_wait(e);
 }
 
@@ -210,7 +213,6 @@ state_up(struct engine *e)
 	struct state *s = &e->state;
 
 	s->phase = STATE_UP;
-	s->missed = 0;
 	s->refused = false;
 	s->up_since = mono_now();
 	loop_timer_in_ms(e->w->loop, &s->timer, STATE_ALIVE_MS,
@@ -245,6 +247,7 @@ state_events_lost(struct engine *e, const char *why)
 	 */
 	http_cancel(s->req);
 	s->req = NULL;
+	s->hangs = false;
 	state_announce_down(e, why);
 	if (mono_diff_ms(mono_now(), s->up_since) < STATE_STABLE_MS) {
 		state_wait(e);
@@ -343,15 +346,10 @@ state_on_alive(struct engine *e, struct http_req *r, enum http_result res)
 {
 	struct state *s = &e->state;
 
-	if (res == HTTP_TIMEOUT && ++s->missed < STATE_MISSES) {
-		state_ping(e);
-		return;
-	}
 	if (res != HTTP_OK) {
 		state_no_answer(e, r, res);
 		return;
 	}
-	s->missed = 0;
 	if (mono_diff_ms(mono_now(), s->up_since) >= STATE_STABLE_MS)
 		s->tries = 0;
 	loop_timer_in_ms(e->w->loop, &s->timer, STATE_ALIVE_MS,
@@ -367,6 +365,9 @@ state_on_ping(void *arg, struct http_req *r, enum http_result res)
 	const char *why;
 
 	s->req = NULL;
+	s->hangs = res == HTTP_TIMEOUT;
+	if (res == HTTP_OK)
+		s->answered = mono_now();
 	if (s->phase == STATE_UP) {
 		state_on_alive(e, r, res);
 		return;
