@@ -36,7 +36,8 @@ sup_item(struct desk *d, enum proc source, uint32_t id, uint32_t kind)
 	struct msg_status m = { .kind = kind };
 	struct buf b = { 0 };
 
-	fields_add_str(&b, F_NAME, "x");
+	fields_add_str(&b, F_NAME, kind == STATUS_WORKER ? "plan" : "x");
+	fields_add_u64(&b, F_PID, d->down ? 0 : 99);
 	sup_send(d, source, MSG_STATUS_ITEM, F_MORE, id, &m, &b);
 	buf_free(&b);
 }

@@ -23,6 +23,7 @@ struct desk {
 	struct conf_mem mem;
 	uint64_t counter;
 	bool silent[PROC_MAX]; /* does not answer STATUS */
+	bool down;	 /* the supervisor says that plan is */
 	unsigned lost;	 /* orders that are answered WORKER_LOST */
 	bool hold;	 /* orders are not answered at all */
 	unsigned orders; /* that came */

@@ -52,6 +52,13 @@ silence_is_shown_as_unknown(void **state)
 	assert_int_equal(p->missing, 1);
 	assert_true(p->unknown);
 	assert_int_equal(p->nkinds, 5);
+	/* of one that is known to be down nobody waits for long */
+	d->down = true;
+	start = mono_now();
+	peer_ask(p, MSG_CTL_STATUS, NULL);
+	peer_run(p, 2);
+	assert_true(mono_diff_ms(mono_now(), start) < 500);
+	assert_int_equal(p->missing, 1);
 	peer_free(p);
 }
 

@@ -24,7 +24,8 @@
 #define ORDERS_OPEN_MAX	  192  /* at plan, for those who are not admin */
 #define ORDER_GRACE_MS	  200  /* for plan to say itself what is missing */
 #define ORDER_AGAIN_MS	  50   /* before a lost order is given again */
-#define STATUS_WAIT_MS	  1000
+#define STATUS_WAIT_MS	  1000 /* for a process that runs */
+#define STATUS_DOWN_MS	  50   /* for one that does not */
 #define STATUS_BYTES_MAX  (768 * 1024)
 
 struct control;

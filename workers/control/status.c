@@ -20,7 +20,7 @@
 
 #define KIND(k) (1u << STATUS_##k)
 
-/* Whom to ask, and what each may speak of. */
+/* Whom to ask, and what each may speak of; the supervisor is the first. */
 static const struct {
 	enum msg_type type;
 	enum proc proc;
@@ -180,18 +180,51 @@ part_end(struct part *p)
 	loop_timer_cancel(&p->again);
 }
 
-static void
-gather_on_timeout(void *arg)
+/* The supervisor has said that this process is not there. */
+static bool
+part_is_down(const struct part *p)
 {
-	struct gather *g = arg;
+	const char *name = proc_name(sources[p->source].proc);
+	struct fields t;
+	struct field f;
 
+	for (const struct item *it = p->g->parts[0].items; it != NULL;
+	    it = it->next) {
+		t = (struct fields) { it->fields.data, it->fields.len };
+		if (it->m.kind == STATUS_WORKER && fields_get(&t, F_NAME, &f) &&
+		    f.len == strlen(name) && memcmp(f.str, name, f.len) == 0)
+			return (fields_u64(&t, F_PID, 1) == 0);
+	}
+	return (false);
+}
+
+static void
+gather_give_up(struct gather *g, bool all)
+{
 	for (size_t i = 0; i < NSOURCES; i++) {
-		if (g->parts[i].done)
+		if (g->parts[i].done || (!all && !part_is_down(&g->parts[i])))
 			continue;
 		part_end(&g->parts[i]);
 		g->parts[i].done = g->parts[i].failed = true;
 	}
 	gather_finish(g);
+}
+
+static void
+gather_on_timeout(void *arg)
+{
+	gather_give_up(arg, true);
+}
+
+/* A restart takes milliseconds: who is still down now stays down. */
+static void
+gather_on_first_timeout(void *arg)
+{
+	struct gather *g = arg;
+
+	loop_timer_in_ms(g->ct->w->loop, &g->timer,
+	    STATUS_WAIT_MS - STATUS_DOWN_MS, gather_on_timeout, g);
+	gather_give_up(g, false);
 }
 
 static void
@@ -202,8 +235,8 @@ gather_start(struct gather *g)
 	g->state = ASKING;
 	g->round++;
 	g->cut = false;
-	loop_timer_in_ms(g->ct->w->loop, &g->timer, STATUS_WAIT_MS,
-	    gather_on_timeout, g);
+	loop_timer_in_ms(g->ct->w->loop, &g->timer, STATUS_DOWN_MS,
+	    gather_on_first_timeout, g);
 	for (size_t i = 0; i < NSOURCES; i++) {
 		p = &g->parts[i];
 		part_clear(p);
