@@ -206,6 +206,7 @@ child_on_ready(struct child *c, struct frame *f)
 	serve_event(c->sup, EVENT_WORKER_READY, &tail);
 	buf_free(&tail);
 	route_child_ready(c);
+	stop_child_ready(c);
 }
 
 static void
@@ -409,6 +410,7 @@ child_died(struct child *c, int code)
 		return;
 	}
 	route_child_died(c);
+	stop_child_exits(c, code);
 	child_event(c, POLICY_EV_EXIT, code);
 	stop_child_gone(c);
 }

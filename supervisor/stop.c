@@ -3,6 +3,7 @@
  * it made through the engine; then all; then by force.  Supervisor.
  */
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "sup.h"
 
@@ -79,13 +80,26 @@ stop_begin(struct sup *s, int exit_code)
 	s->exit_code = exit_code;
 	s->phase = SUP_STOPS_PLAN;
 	serve_event(s, EVENT_DAEMON_STOP, NULL);
-	if (!child_is_ready(plan)) {
-		stop_next(s);
-		return;
-	}
-	plan->policy.stopping = true;
-	child_send(plan, MSG_STOP, NULL, NULL, -1);
+	if (child_is_ready(plan))
+		child_send(plan, MSG_STOP, NULL, NULL, -1);
 	loop_timer_in_ms(s->loop, &s->stop_timer, STOP_PLAN_MS, stop_next, s);
+}
+
+/* A plan that comes up only now has to clear away all the same. */
+void
+stop_child_ready(struct child *c)
+{
+	if (c->sup->phase == SUP_STOPS_PLAN && c->role == PROC_PLAN)
+		child_send(c, MSG_STOP, NULL, NULL, -1);
+}
+
+/* A plan that has finished is not started again; one that crashed is. */
+void
+stop_child_exits(struct child *c, int code)
+{
+	if (c->sup->phase == SUP_STOPS_PLAN && c->role == PROC_PLAN &&
+	    WIFEXITED(code) && WEXITSTATUS(code) == 0)
+		c->policy.stopping = true;
 }
 
 void
@@ -96,6 +110,7 @@ stop_child_gone(struct child *c)
 	if (s->phase == SUP_RUNS)
 		return;
 	if (stop_all_gone(s) ||
-	    (s->phase == SUP_STOPS_PLAN && c->role == PROC_PLAN))
+	    (s->phase == SUP_STOPS_PLAN && c->role == PROC_PLAN &&
+		c->policy.stopping))
 		loop_timer_in_ms(s->loop, &s->stop_timer, 0, stop_next, s);
 }

@@ -139,6 +139,8 @@ void socket_close(struct sup *s);
 
 /* stop.c */
 void stop_begin(struct sup *s, int exit_code);
+void stop_child_ready(struct child *c);
+void stop_child_exits(struct child *c, int code);
 void stop_child_gone(struct child *c);
 
 #endif
