@@ -1,0 +1,452 @@
+/*
+ * The watch worker: sees changes in the source trees, and tells plan.
+ *
+ * It reads directories beneath the roots and rule files in them; it has no
+ * network, starts nothing and writes nothing.  watch.h says how it works;
+ * this file ties trees to the channel and the loop.
+ */
+#include <sys/inotify.h>
+#include <sys/vfs.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "workers/common/worker.h"
+#include "workers/watch/watch.h"
+
+#define READ_BURST (1024 * 1024) /* bytes of events in one turn */
+
+struct wait {
+	TAILQ_ENTRY(wait) link;
+	uint32_t id; /* of the WATCH_SYNC */
+	uint64_t token;
+};
+TAILQ_HEAD(waits, wait);
+
+struct root {
+	struct worker *w;
+	const struct conf_root *conf;
+	int ifd;
+	bool remote;
+	bool told_scanned;
+	struct watch_tree *tree;
+	struct waits waits;
+	struct loop_timer timer;
+};
+
+struct state {
+	uint64_t max_watches;
+	struct root *roots;
+	size_t nroots;
+};
+
+static void root_on_timer(void *arg);
+
+static void
+root_fields(struct buf *b, const struct root *r)
+{
+	fields_add_str(b, F_ROOT, r->conf->path);
+}
+
+static void
+root_event(struct root *r, enum event_kind kind, struct buf *more)
+{
+	struct buf b = { 0 };
+
+	root_fields(&b, r);
+	if (more != NULL)
+		buf_add(&b, more->data, more->len);
+	worker_event(r->w, kind, NULL, 0, &b);
+	buf_free(&b);
+}
+
+static void
+root_tell_tree(struct root *r)
+{
+	struct msg_tree m = { .tree = r->conf->tree,
+		.changes = r->tree->changes };
+	struct watch_sub *s;
+
+	if (r->tree->gone)
+		m.flags |= TREE_ROOT_GONE;
+	else if (r->tree->scanned)
+		m.flags |= TREE_SCANNED;
+	/* plan may wait for the number that it reads here */
+	TAILQ_FOREACH(s, &r->tree->subs, link)
+		if (s->told < m.changes)
+			s->told = m.changes;
+	channel_send(r->w->ch, MSG_TREE, 0, 0, &m, NULL, 0, -1);
+}
+
+static void
+root_on_warning(void *arg, const char *path, int err, const char *text)
+{
+	struct root *r = arg;
+	struct buf b = { 0 };
+	char *line;
+
+	line = err != 0 ? xasprintf("%s: %s", text, strerror(err)) :
+	    xstrdup(text);
+	log_warnx("%s/%s: %s", r->conf->path, path, line);
+	fields_add_str(&b, F_PATH, path);
+	fields_add_str(&b, F_TEXT, line);
+	root_event(r, EVENT_WATCH_WARNING, &b);
+	buf_free(&b);
+	free(line);
+}
+
+static void
+root_on_scanned(void *arg, uint64_t entries, uint64_t us)
+{
+	struct root *r = arg;
+	struct buf b = { 0 };
+
+	log_debug("%s: %llu entries read in %llu us", r->conf->path,
+	    (unsigned long long)entries, (unsigned long long)us);
+	fields_add_u64(&b, F_FILES, entries);
+	fields_add_u64(&b, F_US, us);
+	root_event(r, EVENT_WATCH_SCANNED, &b);
+	buf_free(&b);
+}
+
+static void
+root_on_overflow(void *arg)
+{
+	struct root *r = arg;
+
+	log_warnx("%s: events were lost (sysctl "
+	    "fs.inotify.max_queued_events); comparing the tree",
+	    r->conf->path);
+	root_event(r, EVENT_WATCH_OVERFLOW, NULL);
+}
+
+static void
+root_on_gone(void *arg)
+{
+	struct root *r = arg;
+	struct msg_num m = { .n = r->conf->tree };
+
+	log_warnx("%s: the directory is gone", r->conf->path);
+	if (r->ifd != -1) {
+		loop_fd_del(r->w->loop, r->ifd);
+		close(r->ifd);
+		r->ifd = r->tree->ifd = -1;
+	}
+	root_event(r, EVENT_WATCH_ROOT_GONE, NULL);
+	root_tell_tree(r);
+	channel_send(r->w->ch, MSG_ROOT_GONE, 0, 0, &m, NULL, 0, -1);
+}
+
+static const struct watch_ops tree_ops = {
+	.warning = root_on_warning,
+	.scanned = root_on_scanned,
+	.overflow = root_on_overflow,
+	.gone = root_on_gone,
+};
+
+static void
+root_send_batch(struct root *r, struct watch_sub *s, struct watch_batch *b)
+{
+	struct msg_batch m = { .tree = r->conf->tree, .batch = b->id,
+		.upto = b->upto, .seen_ns = b->seen_ns,
+		.flags = b->scan ? BATCH_SCAN : 0 };
+	struct buf tail = { 0 };
+
+	for (size_t i = 0; i < b->n; i++)
+		fields_add_str(&tail, watch_dirty_is_tree(b->v[i]) ?
+		    F_SUBTREE : F_PATH, b->v[i]->path);
+	rpc_answer(r->w->ch, s->take, MSG_WATCH_BATCH, 0, &m, &tail, -1);
+	s->take = 0;
+	buf_free(&tail);
+}
+
+static void
+root_answer_takes(struct root *r)
+{
+	struct watch_batch *b;
+	struct watch_sub *s;
+
+	TAILQ_FOREACH(s, &r->tree->subs, link)
+		if (s->take != 0 && !r->tree->gone &&
+		    (b = watch_sub_next(s)) != NULL)
+			root_send_batch(r, s, b);
+}
+
+static void
+root_answer_syncs(struct root *r)
+{
+	struct msg_watch_sync m = { 0 };
+	struct wait *q;
+
+	while ((q = TAILQ_FIRST(&r->waits)) != NULL &&
+	    watch_tree_synced(r->tree, q->token, &m.upto)) {
+		m.flags = r->tree->gone ? TREE_ROOT_GONE : TREE_SCANNED;
+		rpc_answer(r->w->ch, q->id, MSG_WATCH_SYNC_OK, 0, &m, NULL,
+		    -1);
+		TAILQ_REMOVE(&r->waits, q, link);
+		free(q);
+	}
+}
+
+/* One turn: work, answer, and say when the next turn is wanted. */
+static void
+root_turn(struct root *r)
+{
+	mono_t next;
+
+	watch_tree_step(r->tree);
+	if (r->tree->scanned && !r->told_scanned && !r->tree->gone) {
+		r->told_scanned = true;
+		root_tell_tree(r);
+	}
+	root_answer_syncs(r);
+	root_answer_takes(r);
+	next = watch_tree_next(r->tree);
+	if (next.ns == MONO_NEVER.ns)
+		loop_timer_cancel(&r->timer);
+	else
+		loop_timer_set(r->w->loop, &r->timer, next, root_on_timer, r);
+}
+
+static void
+root_on_timer(void *arg)
+{
+	root_turn(arg);
+}
+
+static void
+root_on_events(void *arg, uint32_t events)
+{
+	struct root *r = arg;
+
+	watch_tree_read(r->tree, READ_BURST);
+	root_turn(r);
+}
+
+static struct root *
+root_by_tree(struct worker *w, uint64_t tree)
+{
+	struct state *st = w->state;
+
+	for (size_t i = 0; i < st->nroots; i++)
+		if (st->roots[i].conf->tree == tree)
+			return (&st->roots[i]);
+	return (NULL);
+}
+
+static void
+watch_on_take(struct worker *w, struct frame *f)
+{
+	const struct msg_take *m = frame_fixed(f);
+	struct root *r = root_by_tree(w, m->tree);
+	struct watch_sub *s;
+
+	s = r != NULL ? watch_tree_sub(r->tree, m->service) : NULL;
+	if (s == NULL) {
+		rpc_answer_err(w->ch, f->head.id, ERR_NOT_FOUND, 0,
+		    "no such subscription");
+		return;
+	}
+	if (watch_sub_take(s, m->acked, m->taken) == -1) {
+		rpc_answer_err(w->ch, f->head.id, ERR_INVALID, 0,
+		    "taken before acked");
+		return;
+	}
+	/* one stands at a time: the consumer's last word counts */
+	if (s->take != 0)
+		rpc_answer_err(w->ch, s->take, ERR_CANCELLED, 0,
+		    "another TAKE has come");
+	s->take = f->head.id;
+	root_answer_takes(r);
+}
+
+static void
+watch_on_sync(struct worker *w, struct frame *f)
+{
+	const struct msg_num *m = frame_fixed(f);
+	struct root *r = root_by_tree(w, m->n);
+	struct wait *q;
+
+	if (r == NULL) {
+		rpc_answer_err(w->ch, f->head.id, ERR_NOT_FOUND, 0,
+		    "no such tree");
+		return;
+	}
+	q = xcalloc(1, sizeof(*q));
+	q->id = f->head.id;
+	q->token = watch_tree_sync(r->tree);
+	TAILQ_INSERT_TAIL(&r->waits, q, link);
+	root_turn(r);
+}
+
+static void
+watch_on_cancel(struct worker *w, struct frame *f)
+{
+	struct state *st = w->state;
+	struct watch_sub *s;
+	struct wait *q, *next;
+
+	for (size_t i = 0; i < st->nroots; i++) {
+		TAILQ_FOREACH(s, &st->roots[i].tree->subs, link)
+			if (s->take == f->head.id)
+				s->take = 0;
+		for (q = TAILQ_FIRST(&st->roots[i].waits); q != NULL;
+		    q = next) {
+			next = TAILQ_NEXT(q, link);
+			if (q->id != f->head.id)
+				continue;
+			TAILQ_REMOVE(&st->roots[i].waits, q, link);
+			free(q);
+		}
+	}
+}
+
+static void
+watch_on_status(struct worker *w, struct frame *f)
+{
+	struct msg_status m = { .kind = STATUS_TREE };
+	struct state *st = w->state;
+
+	for (size_t i = 0; i < st->nroots; i++) {
+		const struct root *r = &st->roots[i];
+		struct buf b = { 0 };
+
+		root_fields(&b, r);
+		fields_add_str(&b, F_BACKEND, r->tree->ifd == -1 ||
+		    r->tree->remote ? "poll" : "inotify");
+		fields_add_u64(&b, F_SEEN, r->tree->changes);
+		fields_add_u64(&b, F_UNREADABLE, r->tree->nunreadable);
+		fields_add_u64(&b, F_POLLED, r->tree->npolled);
+		rpc_answer(w->ch, f->head.id, MSG_STATUS_ITEM, F_MORE, &m, &b,
+		    -1);
+		buf_free(&b);
+	}
+	rpc_answer_ok(w->ch, f->head.id, 0);
+}
+
+static uint64_t
+read_limit(void)
+{
+	char line[32] = "";
+	const char *err;
+	int fd;
+
+	fd = open("/proc/sys/fs/inotify/max_user_watches", O_RDONLY |
+	    O_CLOEXEC);
+	if (fd == -1)
+		return (0);
+	if (read(fd, line, sizeof(line) - 1) == -1)
+		line[0] = '\0';
+	close(fd);
+	line[strcspn(line, "\n")] = '\0';
+	return ((uint64_t)strtonum(line, 0, INT64_MAX, &err));
+}
+
+/* File systems that others change too, without an event on this machine. */
+static bool
+is_remote(int fd)
+{
+	static const long magic[] = { 0x6969 /* NFS */, 0x517b /* SMB */,
+		0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
+		0x01021997 /* 9P */, 0x65735546 /* FUSE, virtiofs */,
+		0x786f4256 /* VBOXSF */, 0x5346414f /* AFS */,
+		0x00c36400 /* CEPH */, 0xbacbacbc /* VMHGFS */ };
+	struct statfs sf;
+
+	if (fstatfs(fd, &sf) == -1)
+		return (false);
+	for (size_t i = 0; i < sizeof(magic) / sizeof(magic[0]); i++)
+		if ((uint32_t)sf.f_type == (uint32_t)magic[i])
+			return (true);
+	return (false);
+}
+
+/* With start-up rights: inotify instances, and what only /proc tells. */
+static int
+watch_setup(struct worker *w)
+{
+	struct state *st = xcalloc(1, sizeof(*st));
+	struct root *r;
+
+	w->state = st;
+	st->max_watches = read_limit();
+	st->nroots = w->conf.nroots;
+	st->roots = xcalloc(st->nroots + 1, sizeof(*st->roots));
+	for (size_t i = 0; i < st->nroots; i++) {
+		r = &st->roots[i];
+		r->w = w;
+		r->conf = &w->conf.roots[i];
+		r->ifd = -1;
+		TAILQ_INIT(&r->waits);
+		if (r->conf->fd == -1)
+			continue;
+		r->remote = is_remote(r->conf->fd);
+		r->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+		if (r->ifd == -1)
+			log_warn("%s: no inotify instance (sysctl "
+			    "fs.inotify.max_user_instances): polling",
+			    r->conf->path);
+	}
+	return (0);
+}
+
+static void
+root_start(struct root *r, uint64_t max_watches)
+{
+	const struct conf *c = &r->w->conf;
+
+	r->tree = watch_tree_new(r->conf->fd, r->ifd, &tree_ops, r);
+	r->tree->remote = r->remote;
+	r->tree->max_watches = max_watches;
+	for (size_t i = 0; i < c->nservices; i++)
+		if (c->services[i].tree == r->conf->tree)
+			watch_tree_subscribe(r->tree, c->services[i].service,
+			    c->services[i].dockerfile);
+	watch_tree_start(r->tree);
+	if (r->tree->gone)
+		root_tell_tree(r);
+}
+
+static int
+watch_start(struct worker *w)
+{
+	struct state *st = w->state;
+	struct root *r;
+
+	for (size_t i = 0; i < st->nroots; i++) {
+		r = &st->roots[i];
+		root_start(r, st->max_watches);
+		if (r->ifd != -1 && loop_fd_set(w->loop, r->ifd, EPOLLIN,
+		    root_on_events, r) == -1) {
+			log_warn("inotify");
+			return (-1);
+		}
+		/* READY first: the scan follows */
+		loop_timer_in_ms(w->loop, &r->timer, 0, root_on_timer, r);
+	}
+	return (0);
+}
+
+static const struct worker_handler handlers[] = {
+	{ MSG_TAKE, watch_on_take },
+	{ MSG_WATCH_SYNC, watch_on_sync },
+	{ MSG_CANCEL, watch_on_cancel },
+	{ MSG_STATUS_WATCH, watch_on_status },
+	{ MSG_NONE, NULL },
+};
+
+static const struct worker_ops ops = {
+	.role = PROC_WATCH,
+	.setup = watch_setup,
+	.start = watch_start,
+	.handlers = handlers,
+};
+
+int
+main(int argc, char **argv)
+{
+	return (worker_main(argc, argv, &ops));
+}

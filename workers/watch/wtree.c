@@ -1,0 +1,202 @@
+/*
+ * A watched tree as a whole, see watch.h.  Watch worker.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "workers/watch/watch.h"
+
+void
+watch_tree_warn(struct watch_tree *t, const char *path, int err,
+    const char *text)
+{
+	if (t->ops->warning != NULL)
+		t->ops->warning(t->arg, path, err, text);
+}
+
+struct watch_tree *
+watch_tree_new(int rootfd, int ifd, const struct watch_ops *ops, void *arg)
+{
+	struct watch_tree *t = xcalloc(1, sizeof(*t));
+
+	t->ops = ops;
+	t->arg = arg;
+	t->rootfd = rootfd;
+	t->ifd = ifd;
+	t->gone = rootfd == -1;
+	t->scan.fd = -1;
+	TAILQ_INIT(&t->subs);
+	TAILQ_INIT(&t->queue);
+	TAILQ_INIT(&t->moved);
+	TAILQ_INIT(&t->unreadable);
+	TAILQ_INIT(&t->polled);
+	TAILQ_INIT(&t->jobs);
+	TAILQ_INIT(&t->order);
+	RB_INIT(&t->dues);
+	RB_INIT(&t->links);
+	t->root = watch_entry_get(t, NULL, "");
+	t->root->snap.type = TREE_DIR;
+	watch_node_new(t, t->root);
+	return (t);
+}
+
+void
+watch_tree_free(struct watch_tree *t)
+{
+	struct watch_sub *s;
+
+	if (t == NULL)
+		return;
+	watch_entry_free(t, t->root);
+	while ((s = TAILQ_FIRST(&t->subs)) != NULL) {
+		TAILQ_REMOVE(&t->subs, s, link);
+		watch_sub_free(s);
+	}
+	free(t->wds);
+	free(t);
+}
+
+struct watch_sub *
+watch_tree_subscribe(struct watch_tree *t, uint32_t service,
+    const char *dockerfile)
+{
+	struct watch_sub *s = watch_sub_new(t, service);
+
+	TAILQ_INSERT_TAIL(&t->subs, s, link);
+	watch_rules_init(t, s, dockerfile);
+	return (s);
+}
+
+struct watch_sub *
+watch_tree_sub(struct watch_tree *t, uint32_t service)
+{
+	struct watch_sub *s;
+
+	TAILQ_FOREACH(s, &t->subs, link)
+		if (s->service == service)
+			return (s);
+	return (NULL);
+}
+
+void
+watch_tree_start(struct watch_tree *t)
+{
+	struct watch_hold *h;
+	struct watch_job *j;
+
+	if (t->gone)
+		return;
+	h = watch_hold_touch(t, t->root, HOLD_TREE | HOLD_SCAN);
+	j = watch_job_new(t, true, true);
+	t->first_seq = j->seq;
+	watch_job_wait(j, h);
+	watch_scan_queue(t, t->root->node, j, false);
+	t->check_next = mono_add_ms(mono_now(), WATCH_CHECK_MS);
+}
+
+bool
+watch_tree_read(struct watch_tree *t, size_t most)
+{
+	static char buf[WATCH_READ_MAX];
+	size_t done = 0;
+	ssize_t n;
+
+	if (t->gone || t->ifd == -1)
+		return (true);
+	while (done < most) {
+		n = read(t->ifd, buf, sizeof(buf));
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return (true);
+		done += (size_t)n;
+		watch_tree_feed(t, buf, (size_t)n);
+	}
+	return (false);
+}
+
+/* A vanished root is not a mass delete: what was held is forgotten. */
+static void
+tree_gone(struct watch_tree *t)
+{
+	struct watch_hold *h;
+	struct watch_sub *s;
+
+	t->gone = true;
+	watch_node_free(t, t->root->node);
+	while ((h = RB_MIN(watch_dues, &t->dues)) != NULL)
+		watch_hold_free(t, h);
+	TAILQ_FOREACH(s, &t->subs, link)
+		watch_sub_clear(s);
+	if (t->ops->gone != NULL)
+		t->ops->gone(t->arg);
+}
+
+/* Open, so that a deletion is not told by IN_DELETE_SELF: look. */
+static bool
+tree_check_root(struct watch_tree *t, mono_t now)
+{
+	t->check_next = mono_add_ms(now, WATCH_CHECK_MS);
+	if (t->lost || tree_root_gone(t->rootfd) != 0)
+		tree_gone(t);
+	return (!t->gone);
+}
+
+void
+watch_tree_step(struct watch_tree *t)
+{
+	mono_t now = mono_now();
+
+	if (t->gone || !tree_check_root(t, now))
+		return;
+	watch_poll_tick(t, now);
+	watch_scan_step(t, mono_add_ms(now, WATCH_SLICE_MS), WATCH_SLICE);
+	watch_hold_release(t, mono_now(), WATCH_SLICE);
+}
+
+mono_t
+watch_tree_next(const struct watch_tree *t)
+{
+	const struct watch_hold *h = RB_ROOT(&t->dues);
+	mono_t next;
+
+	if (t->gone)
+		return (MONO_NEVER);
+	if (watch_scan_busy(t))
+		return (mono_now());
+	next = watch_poll_next(t);
+	while (h != NULL && RB_LEFT(h, due_link) != NULL)
+		h = RB_LEFT(h, due_link);
+	if (h != NULL && h->due.ns < next.ns)
+		next = h->due;
+	return (next);
+}
+
+uint64_t
+watch_tree_sync(struct watch_tree *t)
+{
+	/* more than the kernel's queue holds: all that is in it now */
+	watch_tree_read(t, (size_t)16 << 20);
+	if (!t->gone && t->scanned)
+		watch_poll_now(t);
+	return (t->job_seq);
+}
+
+bool
+watch_tree_synced(struct watch_tree *t, uint64_t token, uint64_t *upto)
+{
+	const struct watch_job *j = TAILQ_FIRST(&t->jobs);
+	struct watch_sub *s;
+
+	*upto = t->changes;
+	if (t->gone)
+		return (true);
+	if (!t->scanned || (j != NULL && j->seq <= token))
+		return (false);
+	TAILQ_FOREACH(s, &t->subs, link)
+		if (s->told < *upto)
+			s->told = *upto;
+	return (true);
+}
