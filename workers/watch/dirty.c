@@ -41,6 +41,7 @@ watch_sub_new(struct watch_tree *t, uint32_t service)
 	RB_INIT(&s->paths);
 	RB_INIT(&s->numbers);
 	TAILQ_INIT(&s->flying);
+	TAILQ_INIT(&s->recent);
 	return (s);
 }
 
@@ -81,6 +82,10 @@ watch_sub_clear(struct watch_sub *s)
 	}
 	while ((b = TAILQ_FIRST(&s->flying)) != NULL) {
 		TAILQ_REMOVE(&s->flying, b, link);
+		batch_free(b);
+	}
+	while ((b = TAILQ_FIRST(&s->recent)) != NULL) {
+		TAILQ_REMOVE(&s->recent, b, link);
 		batch_free(b);
 	}
 }
@@ -193,23 +198,13 @@ watch_dirty_add(struct watch_sub *s, const char *path, uint32_t flags,
 	if ((old = RB_FIND(watch_paths, &s->paths, d)) != NULL) {
 		dirty_unlink(s, old);
 		dirty_age(d, old);
-		/* how it is now, but what the consumer knew is still old */
 		d->flags |= old->flags & DIRTY_TREE;
-		d->flags &= ~(uint32_t)DIRTY_FRESH;
-		d->flags |= old->flags & DIRTY_FRESH;
 		free(old);
-	}
-	/* made and gone: the consumer never knew of it */
-	if ((d->flags & (DIRTY_GONE | DIRTY_FRESH)) ==
-	    (DIRTY_GONE | DIRTY_FRESH)) {
-		dirty_swallow(s, d);
-		free(d);
-		return;
 	}
 	dirty_put(s, d);
 }
 
-/* A batch that nobody works on goes back; who knows what came of it. */
+/* A batch that nobody works on goes back. */
 static void
 batch_return(struct watch_sub *s, struct watch_batch *b)
 {
@@ -217,7 +212,6 @@ batch_return(struct watch_sub *s, struct watch_batch *b)
 
 	for (size_t i = 0; i < b->n; i++) {
 		d = b->v[i];
-		d->flags &= ~(uint32_t)DIRTY_FRESH;
 		if ((old = RB_FIND(watch_paths, &s->paths, d)) != NULL) {
 			dirty_unlink(s, old);
 			dirty_age(d, old);
@@ -231,6 +225,20 @@ batch_return(struct watch_sub *s, struct watch_batch *b)
 	b->n = 0;
 	batch_free(b);
 	s->sent = 0;
+}
+
+/* Acknowledged, and all that is held has begun since. */
+static void
+batch_forget(struct watch_sub *s)
+{
+	const struct watch_hold *h = TAILQ_FIRST(&s->tree->order);
+	struct watch_batch *b;
+
+	while ((b = TAILQ_FIRST(&s->recent)) != NULL &&
+	    (h == NULL || h->number > b->acked_at)) {
+		TAILQ_REMOVE(&s->recent, b, link);
+		batch_free(b);
+	}
 }
 
 int
@@ -250,12 +258,40 @@ watch_sub_take(struct watch_sub *s, uint64_t acked, uint64_t taken)
 		if (b->id > acked && b->id <= taken)
 			continue;
 		TAILQ_REMOVE(&s->flying, b, link);
-		if (b->id <= acked)
-			batch_free(b);
-		else
+		if (b->id > acked) {
 			batch_return(s, b);
+			continue;
+		}
+		b->acked_at = s->tree->changes;
+		TAILQ_INSERT_TAIL(&s->recent, b, link);
 	}
+	batch_forget(s);
 	return (0);
+}
+
+static bool
+batch_covers(const struct watch_batch *b, const char *path)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (watch_dirty_is_tree(b->v[i]) ?
+		    tree_path_below(path, b->v[i]->path) :
+		    strcmp(path, b->v[i]->path) == 0)
+			return (true);
+	return (false);
+}
+
+bool
+watch_sub_looked(struct watch_sub *s, const char *path, uint64_t number)
+{
+	const struct watch_batch *b;
+
+	TAILQ_FOREACH(b, &s->flying, link)
+		if (batch_covers(b, path))
+			return (true);
+	TAILQ_FOREACH(b, &s->recent, link)
+		if (b->acked_at >= number && batch_covers(b, path))
+			return (true);
+	return (false);
 }
 
 uint64_t

@@ -194,6 +194,21 @@ report_other_name(struct watch_tree *t, struct watch_entry *e, void *arg)
 		watch_hold_due(t, h, mono_now());
 }
 
+/*
+ * The path is as it was.  Unless somebody has looked at it meanwhile, and may
+ * have seen it otherwise, that need not be told.
+ */
+static bool
+hold_is_void(struct watch_tree *t, const struct watch_hold *h)
+{
+	struct watch_sub *s;
+
+	TAILQ_FOREACH(s, &t->subs, link)
+		if (watch_sub_looked(s, t->path, h->number))
+			return (false);
+	return (true);
+}
+
 /* Into the dirty sets of all who want it; t->path is its path. */
 static void
 hold_tell(struct watch_tree *t, struct watch_hold *h,
@@ -206,8 +221,6 @@ hold_tell(struct watch_tree *t, struct watch_hold *h,
 
 	if (h->flags & HOLD_SCAN)
 		flags |= DIRTY_SCAN;
-	if (base->type == TREE_ABSENT && h->entry->dir != NULL)
-		flags |= DIRTY_FRESH;
 	if (now->type == TREE_ABSENT)
 		flags |= DIRTY_GONE;
 	TAILQ_FOREACH(s, &t->subs, link)
@@ -247,12 +260,13 @@ release_file(struct watch_tree *t, struct watch_hold *h,
 
 	watch_node_free(t, e->node);
 	watch_entry_record(t, e, st);
-	if ((all & ~(uint32_t)HOLD_ATTR) == 0 && same) {
+	if ((all & ~(uint32_t)HOLD_ATTR) == 0 && same && hold_is_void(t, h)) {
 		watch_hold_free(t, h);
 		return;
 	}
 	hold_tell(t, h, now, false);
-	if (all & ~(uint32_t)HOLD_LINK)
+	/* another name of a file makes the file no other */
+	if (all & (HOLD_WRITE | HOLD_ATTR))
 		watch_link_others(t, e, report_other_name, NULL);
 	if (watch_rules_is_file(t, t->path))
 		hold_rules_changed(t, h);
@@ -285,7 +299,7 @@ release_dir(struct watch_tree *t, struct watch_hold *h,
 	watch_entry_record(t, e, st);
 	if ((h->flags & HOLD_TREE) || h->base.type != TREE_DIR)
 		hold_tell(t, h, now, true);
-	else if (!watch_snap_same(now, &h->base, true))
+	else if (!watch_snap_same(now, &h->base, true) || !hold_is_void(t, h))
 		hold_tell(t, h, now, false);
 	watch_hold_free(t, h);
 }
@@ -297,7 +311,7 @@ release_absent(struct watch_tree *t, struct watch_hold *h,
 	struct watch_entry *e = h->entry;
 	bool rules = watch_rules_is_file(t, t->path);
 
-	if (h->base.type != TREE_ABSENT)
+	if (h->base.type != TREE_ABSENT || !hold_is_void(t, h))
 		hold_tell(t, h, now, false);
 	if (rules)
 		hold_rules_changed(t, h);

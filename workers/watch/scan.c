@@ -244,6 +244,8 @@ scan_watch(struct watch_tree *t, struct watch_node *n)
 	else if (errno == EACCES || errno == EPERM)
 		return (-1);
 poll:
+	if (t->npolled == 0)
+		t->poll_next = mono_add_ms(mono_now(), WATCH_POLL_MS);
 	if (n->wd == -1)
 		watch_node_flag(t, n, NODE_POLLED, true);
 	return (0);

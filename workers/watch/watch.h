@@ -131,8 +131,7 @@ RB_HEAD(watch_links, watch_link);
 
 #define DIRTY_TREE  0x1 /* compare all below */
 #define DIRTY_SCAN  0x2
-#define DIRTY_FRESH 0x4 /* was absent when it was last told */
-#define DIRTY_GONE  0x8 /* is absent now: there is nothing below */
+#define DIRTY_GONE  0x4 /* is absent now: there is nothing below */
 
 struct watch_dirty {
 	RB_ENTRY(watch_dirty) by_path;
@@ -149,6 +148,7 @@ struct watch_batch {
 	TAILQ_ENTRY(watch_batch) link;
 	uint64_t id;
 	uint64_t upto;
+	uint64_t acked_at; /* number of the last change at that time */
 	int64_t seen_ns;
 	bool scan; /* has what the first scan made */
 	struct watch_dirty **v;
@@ -174,6 +174,7 @@ struct watch_sub {
 	struct watch_numbers numbers;
 	size_t ndirty;
 	struct watch_batches flying; /* offered, not yet acknowledged */
+	struct watch_batches recent; /* changes are held since before the ack */
 	uint64_t last_batch;
 	uint64_t told; /* highest number that the consumer may wait for */
 	uint64_t sent; /* highest upto that it was given */
@@ -462,6 +463,13 @@ int watch_sub_take(struct watch_sub *s, uint64_t acked, uint64_t taken);
 
 /* The next batch, which stays the subscription's; NULL: nothing to offer. */
 struct watch_batch *watch_sub_next(struct watch_sub *s);
+
+/*
+ * Whether the consumer may have looked at the path after the change with this
+ * number: it may know what it was in between.
+ */
+bool watch_sub_looked(struct watch_sub *s, const char *path,
+    uint64_t number);
 
 /* Forget all that is to be told: the root is gone. */
 void watch_sub_clear(struct watch_sub *s);

@@ -1,0 +1,49 @@
+/*
+ * A tree on disk that is watched, for the tests of the watch worker: without
+ * channel and loop, with the real inotify.
+ */
+#ifndef TESTS_UNIT_WATCH_WORLD_H
+#define TESTS_UNIT_WATCH_WORLD_H
+
+#include "workers/watch/watch.h"
+
+struct world {
+	char dir[64];  /* holds root/ and what is outside of it */
+	char root[80];
+	int rootfd;
+	int ifd;
+	struct watch_tree *tree;
+	struct watch_sub *sub;
+	uint64_t taken; /* last batch */
+	unsigned warnings, scans, overflows, gone;
+	char warning[512]; /* the last */
+};
+
+/* An empty root, neither watched nor subscribed to. */
+struct world *world_new(void);
+
+/* Watch it with one subscription, and swallow the first SUBTREE "". */
+void world_start(struct world *w, const char *dockerfile);
+void world_free(struct world *w);
+
+/* Let the tree work for so long, or until nothing is held or being read. */
+void world_run(struct world *w, int64_t ms);
+void world_settle(struct world *w);
+
+/*
+ * What is offered now, all batches acknowledged: "P:path" and "S:path" in
+ * order of paths, separated by spaces.  The text is good until the next call.
+ */
+const char *world_offered(struct world *w, struct watch_sub *s);
+
+/* Settle, then expect exactly this. */
+void world_expect(struct world *w, const char *what);
+
+/* Run a shell command in the root; it must succeed. */
+void world_sh(struct world *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Write a file as an editor does in place. */
+void world_write(struct world *w, const char *path, const char *text);
+
+#endif
