@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -120,6 +119,30 @@ test_plain_frame_before_fd_frame(void **state)
 	assert_int_equal(e->ino[2], 0);
 	assert_int_equal(e->ino[3], ib);
 	assert_int_equal(e->ino[4], ia);
+	end_free(e);
+}
+
+/* Two frames and both their descriptors in one message. */
+static void
+test_fds_keep_their_order(void **state)
+{
+	struct end *e = end_new(PROC_ENGINE, PROC_SUP);
+	struct buf b = { 0 };
+	int fds[2] = { open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		open("/dev/null", O_RDONLY | O_CLOEXEC) };
+	ino_t ia = wire_ino(fds[0]), ib = wire_ino(fds[1]);
+
+	wire_frame(&b, MSG_DIAL_OK, PROC_SUP, 1, NULL, 0, true);
+	wire_frame(&b, MSG_DIAL_OK, PROC_SUP, 2, NULL, 0, true);
+	wire_send(e->raw, b.data, b.len, fds, 2);
+	close(fds[0]);
+	close(fds[1]);
+	end_settle(e);
+	assert_int_equal(e->n, 2);
+	assert_int_equal(e->ino[0], ia);
+	assert_int_equal(e->ino[1], ib);
+	assert_int_equal(e->ends, 0);
+	buf_free(&b);
 	end_free(e);
 }
 
@@ -499,7 +522,7 @@ test_forward(void **state)
 	end_free(e);
 }
 
-/* A worker leaves the sender to the supervisor, which names itself. */
+/* A worker leaves this to the supervisor, which names itself. */
 static void
 test_source_of_sent_frames(void **state)
 {
@@ -555,6 +578,7 @@ main(void)
 		cmocka_unit_test(test_byte_by_byte_with_fd),
 		cmocka_unit_test(test_many_frames_in_one_read),
 		cmocka_unit_test(test_plain_frame_before_fd_frame),
+		cmocka_unit_test(test_fds_keep_their_order),
 		cmocka_unit_test(test_fd_is_taken),
 		cmocka_unit_test(test_fd_may_be_there),
 		cmocka_unit_test(test_short_writes),
