@@ -189,8 +189,8 @@ def away(d, engine, cid):
     s = d.up(epoch=3, timeout=30)
     equal(d.wait(t, 10).status, 200, "and are answered then")
     notes = [n["event"] for n in d.notes if n["frame"] == "EVENT"]
-    equal(notes[-3:], ["engine.up", "engine.down", "engine.up"],
-          "events tell it")
+    ok(notes[-1] == "engine.up" and notes[-2] == "engine.down" and
+       "engine.down" in notes[2:-2], "events tell it", notes)
     ok(s["api"] == "1.41" and s["version"].startswith("20.10"),
        "with version and API", s)
     d.ask("ENG_CONTAINER", op=START, id=cid)

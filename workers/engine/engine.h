@@ -33,7 +33,6 @@ enum state_phase {
 struct state {
 	enum state_phase phase;
 	bool announced; /* what was told last */
-	bool told;      /* something was */
 	uint64_t epoch;
 	unsigned tries;	 /* since it was up for a while */
 	bool hangs;	 /* the last ping got no answer */

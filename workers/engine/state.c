@@ -75,8 +75,7 @@ state_event(struct engine *e, enum event_kind kind)
 void
 state_tell(struct engine *e)
 {
-	if (e->state.told)
-		state_send(e);
+	state_send(e);
 }
 
 static void
@@ -91,20 +90,16 @@ static void
 state_announce_down(struct engine *e, const char *why)
 {
 	struct state *s = &e->state;
-	bool was_up = s->announced || !s->told;
+	char text[256];
 
-	if (!was_up && s->error != NULL && strcmp(s->error, why) == 0)
+	if (!s->announced && s->error != NULL && strcmp(s->error, why) == 0)
 		return;
 	state_set_error(e, why);
-	if (s->announced)
-		log_info("engine %s is down: %s", e->conf->name, why);
-	else
-		log_debug("engine %s: %s", e->conf->name, why);
 	s->announced = false;
+	log_info("engine %s is down: %s", e->conf->name,
+	    log_escape(text, sizeof(text), why, strlen(why)));
 	state_send(e);
-	if (was_up && s->told)
-		state_event(e, EVENT_ENGINE_DOWN);
-	s->told = true;
+	state_event(e, EVENT_ENGINE_DOWN);
 }
 
 static void
@@ -114,7 +109,6 @@ state_announce_up(struct engine *e)
 
 	state_set_error(e, NULL);
 	s->announced = true;
-	s->told = true;
 	s->epoch++;
 	log_info("engine %s is up: version %s, API %s", e->conf->name,
 	    s->version, s->api);
@@ -423,7 +417,7 @@ state_on_start(void *arg)
 {
 	struct engine *e = arg;
 
-	state_announce_down(e, "not asked yet");
+	state_send(e);
 	state_ping(e);
 }
 
