@@ -154,6 +154,7 @@ act_read_state(struct service *s, const struct eng_answer *a)
 	if (at != NULL && when_parse(at, &s->started_ns) == 0 &&
 	    json_get_bool(st, "Running", &s->running) == 0)
 		r = 0;
+	ports_tell(s, j);
 	json_get_bool(st, "Paused", &paused);
 	if (r == 0 && paused)
 		strlcpy(s->why, "the container is paused", sizeof(s->why));

@@ -70,6 +70,7 @@ struct service {
 	bool running;
 	bool attached;     /* push holds its manifest */
 	int64_t started_ns; /* wall clock of its last start */
+	char ports[256];    /* where it is published, as told last */
 	/* what has to be done */
 	bool need_inspect, need_start, need_rebuild, need_steps;
 	bool whole;        /* deliver everything again */
@@ -156,6 +157,10 @@ void verbs_cancel(struct worker *w, struct frame *f);
 void verbs_status(struct worker *w, struct frame *f);
 void verbs_settle(struct service *s);
 void verbs_watch_restarted(struct service *s);
+
+/* ports.c: tell where the container is published, from its inspection */
+struct cJSON;
+void ports_tell(struct service *s, const struct cJSON *inspect);
 
 /* when.c */
 /* RFC 3339 with up to nine digits of fraction as ns since 1970; -1. */
