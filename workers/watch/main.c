@@ -31,6 +31,7 @@ struct root {
 	const struct conf_root *conf;
 	int ifd;
 	bool remote;
+	bool polls; /* it has no inotify, or cannot rely on it */
 	bool told_scanned;
 	struct watch_tree *tree;
 	struct waits waits;
@@ -315,8 +316,7 @@ watch_on_status(struct worker *w, struct frame *f)
 		struct buf b = { 0 };
 
 		root_fields(&b, r);
-		fields_add_str(&b, F_BACKEND, r->tree->ifd == -1 ||
-		    r->tree->remote ? "poll" : "inotify");
+		fields_add_str(&b, F_BACKEND, r->polls ? "poll" : "inotify");
 		fields_add_u64(&b, F_SEEN, r->tree->changes);
 		fields_add_u64(&b, F_UNREADABLE, r->tree->nunreadable);
 		fields_add_u64(&b, F_POLLED, r->tree->npolled);
@@ -325,6 +325,20 @@ watch_on_status(struct worker *w, struct frame *f)
 		buf_free(&b);
 	}
 	rpc_answer_ok(w->ch, f->head.id, 0);
+}
+
+/* A plan that has just started knows of no tree. */
+static void
+watch_on_peer(struct worker *w, struct frame *f)
+{
+	const struct msg_peer *m = frame_fixed(f);
+	struct state *st = w->state;
+
+	if (m->role != PROC_PLAN || m->state != PEER_READY)
+		return;
+	for (size_t i = 0; i < st->nroots; i++)
+		if (st->roots[i].told_scanned || st->roots[i].tree->gone)
+			root_tell_tree(&st->roots[i]);
 }
 
 static uint64_t
@@ -389,6 +403,7 @@ watch_setup(struct worker *w)
 			log_warn("%s: no inotify instance (sysctl "
 			    "fs.inotify.max_user_instances): polling",
 			    r->conf->path);
+		r->polls = r->remote || r->ifd == -1;
 	}
 	return (0);
 }
@@ -434,6 +449,7 @@ static const struct worker_handler handlers[] = {
 	{ MSG_TAKE, watch_on_take },
 	{ MSG_WATCH_SYNC, watch_on_sync },
 	{ MSG_CANCEL, watch_on_cancel },
+	{ MSG_PEER, watch_on_peer },
 	{ MSG_STATUS_WATCH, watch_on_status },
 	{ MSG_NONE, NULL },
 };
