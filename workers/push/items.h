@@ -1,0 +1,83 @@
+/*
+ * What is to be sent to and deleted from a container, made from a push plan.
+ * Push worker; pure.
+ */
+#ifndef WHARF_PUSH_ITEMS_H
+#define WHARF_PUSH_ITEMS_H
+
+#include "workers/push/changes.h"
+#include "workers/push/facts.h"
+#include "workers/push/owner.h"
+#include "workers/shared/copyplan.h"
+#include "workers/shared/manifest.h"
+
+struct item {
+	char *from; /* context path */
+	char *to;   /* absolute, in the container */
+	bool dir;
+	size_t step;  /* of the plan that it is of */
+	size_t order; /* the later of two with the same `to` counts */
+	char *root;   /* a directory that should exist: PUT's path */
+	struct owner owner;
+	bool chmod;
+	uint32_t mode; /* with chmod */
+	/* what became of it */
+	bool sent; /* its bytes are in a PUT that was answered well */
+	bool torn; /* changed or vanished under the reader */
+	int error; /* it could not be read: errno */
+	struct manifest_entry got;
+};
+
+struct items {
+	struct item *v;
+	size_t n;
+};
+
+struct paths {
+	char **v;
+	size_t n;
+};
+
+void paths_add(struct paths *l, const char *s);
+/* Sort, and drop what is the same as, or lies below, another. */
+void paths_settle(struct paths *l);
+void paths_free(struct paths *l);
+
+/* What a plan comes to. */
+struct effects {
+	struct items items;
+	struct paths erase;   /* absolute */
+	struct paths skipped; /* lie in a bind mount: hidden from the image */
+	int32_t pending;      /* instruction of the first RUN to replay, -1 */
+	enum {
+		EFFECTS_OK,
+		EFFECTS_CLIMB, /* a push cannot do it */
+		EFFECTS_FAIL,  /* nothing can */
+	} verdict;
+	char reason[512];
+};
+
+void items_add(struct items *l, const char *from, const char *to, bool dir,
+    size_t step);
+
+/*
+ * Turn a plan for these changes into effects.  Type changes of directories
+ * are deleted first, which the plan does not know of.
+ */
+void effects_plan(struct effects *e, struct copyplan *p,
+    const struct dockerfile *df, const struct push_plan *pp,
+    const struct changes *changes);
+
+/* The whole of one COPY step, for a refresh. */
+void effects_step(struct effects *e, struct copyplan *p, size_t step);
+
+/*
+ * Give each item its root, drop what lies in bind mounts, refuse what cannot
+ * be pushed; sort by root and path.
+ */
+void effects_place(struct effects *e, const struct copyplan *p,
+    const struct facts *f);
+
+void effects_free(struct effects *e);
+
+#endif
