@@ -3,6 +3,7 @@ import base64
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 import threading
@@ -106,6 +107,17 @@ class Drive:
 
     def ask(self, type, timeout=60, **kw):
         return self.wait(self.send(type, **kw), timeout)
+
+    def worker(self):
+        """The worker's process id."""
+        pid = self.process.pid
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            return int(f.read().split()[0])
+
+    def rss(self):
+        """KiB of memory that the worker has."""
+        with open("/proc/%d/status" % self.worker()) as f:
+            return int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1))
 
     def states(self):
         return [n for n in self.notes if n["frame"] == "ENG_STATE"]

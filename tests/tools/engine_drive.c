@@ -12,6 +12,7 @@
  *       [cut=BYTES] [end=BYTES]   body goes through a pipe, by a child; cut:
  *       so much of it, and no BODY_END; end: what BODY_END says instead
  *   type=CANCEL tag=T             type=STOP   type=PEER   type=STATUS_ENGINE
+ *   hold, go                      stop and resume reading from the worker
  *
  * Every frame of the worker is one JSON line on standard output.
  */
@@ -374,6 +375,10 @@ drive_line(struct drive *d, char *line)
 	unsigned type;
 	struct ask *a;
 
+	if (strcmp(word, "hold") == 0 || strcmp(word, "go") == 0) {
+		channel_pause(d->ch, word[0] == 'h');
+		return;
+	}
 	if (strncmp(word, "type=", 5) != 0)
 		fatalx("no type: %s", word);
 	type = drive_type(word + 5);
