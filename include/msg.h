@@ -77,6 +77,14 @@ struct msg_conf_mem {
 	uint64_t size;
 };
 
+/*
+ * CONF_CONTEXT fields: DIR (docker's configuration directory, for messages),
+ *              NAME (the context asked for; absent: what config.json says)
+ * CONFIG_OPEN  fields: PATH, "config.json" or "contexts/meta/HASH/meta.json"
+ * CONFIG_HOST  n: a sysexits code; fields: HOST, NAME, PATH (absent for the
+ *              built-in context), or ERROR
+ */
+
 enum peer_state { PEER_DOWN, PEER_READY };
 
 struct msg_peer {
@@ -209,9 +217,8 @@ enum eng_op {
 	ENG_OP_TAG, ENG_OP_IMAGE_REMOVE,
 };
 
-#define ENG_FORCE     0x1
-#define ENG_NO_CACHE  0x2
-#define ENG_OVERWRITE 0x4 /* PUT: an entry may replace a directory */
+#define ENG_FORCE    0x1
+#define ENG_NO_CACHE 0x2
 
 /*
  * INSPECT   op, fields IMAGE_ID | CONTAINER_ID | NAME | NETWORK

@@ -16,6 +16,7 @@ enum proc {
 	PROC_PLAN,
 	PROC_CONTROL,
 	PROC_CLIENT,  /* wharfctl, behind control */
+	PROC_CONFIG,  /* one-shot: reads configuration files */
 	PROC_MAX
 };
 

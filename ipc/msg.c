@@ -23,7 +23,7 @@ static const struct msg_def defs[MSG_MAX] = {
 #undef MSG
 
 static const char *const procs[PROC_MAX] = { "none", "supervisor", "watch",
-	"engine", "image", "push", "plan", "control", "client" };
+	"engine", "image", "push", "plan", "control", "client", "config" };
 
 static const char *const events[EVENT_MAX] = {
 #define EVENT(name, str) [EVENT_##name] = str,

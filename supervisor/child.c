@@ -11,13 +11,16 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "probe.h"
 #include "sup.h"
 
 #define CHILD_FD       3
 #define CHILD_LOG_LINE 4000
+#define CHILD_LOG_LAST 17 /* reads of 4 KiB: 64 KiB and the end */
 
 extern char **environ;
 
@@ -106,6 +109,20 @@ child_on_log(void *arg, uint32_t events)
 		child_log_flush(c);
 }
 
+/* Its last words: as much as a pipe holds, should others write there too. */
+static void
+child_log_end(struct child *c)
+{
+	for (int i = 0; i < CHILD_LOG_LAST && c->logfd != -1; i++)
+		child_on_log(c, 0);
+	if (c->logfd == -1)
+		return;
+	child_log_flush(c);
+	loop_fd_del(c->sup->loop, c->logfd);
+	close(c->logfd);
+	c->logfd = -1;
+}
+
 /* Events of policy.c. */
 
 static void
@@ -182,6 +199,28 @@ child_on_beat(void *arg)
 
 /* Frames. */
 
+/* --require-sandbox: is a wall missing in what the worker reports? */
+static void
+child_check_walls(struct child *c, const struct fields *facts)
+{
+	bool walls = fields_u64(facts, F_SB_SECCOMP, 0) != 0 &&
+	    fields_u64(facts, F_SB_LANDLOCK, 0) != 0 &&
+	    fields_u64(facts, F_SB_NO_NEW_PRIVS, 0) != 0 &&
+	    fields_u64(facts, F_SB_DUMPABLE, 1) == 0;
+	char *note = fields_dup(facts, F_SB_NOTE);
+
+	if (!walls && c->sup->phase == SUP_RUNS) {
+		log_warnx("%s: the sandbox lacks a wall (%s), and "
+		    "--require-sandbox is given", proc_name(c->role),
+		    note != NULL && *note != '\0' ? note : "no reason given");
+		if (c->sup->context != NULL)
+			context_fail(c->sup, EX_UNAVAILABLE);
+		else
+			stop_begin(c->sup, EX_UNAVAILABLE);
+	}
+	free(note);
+}
+
 static void
 child_on_ready(struct child *c, struct frame *f)
 {
@@ -192,6 +231,8 @@ child_on_ready(struct child *c, struct frame *f)
 	child_event(c, POLICY_EV_READY, 0);
 	c->facts.len = 0;
 	buf_add(&c->facts, f->tail.data, f->tail.len);
+	if (c->sup->opt->require_sandbox)
+		child_check_walls(c, &f->tail);
 	if (c->died_at.ns != 0)
 		c->last_down_us =
 		    (uint64_t)((mono_now().ns - c->died_at.ns) / 1000);
@@ -350,7 +391,10 @@ child_spawn(struct child *c)
 		if (lp[0] != -1)
 			close(lp[0]);
 		c->pid = 0;
-		child_event(c, POLICY_EV_EXIT, 0);
+		if (c->sup->context != NULL)
+			context_child_gone(c);
+		else
+			child_event(c, POLICY_EV_EXIT, 0);
 		return;
 	}
 	c->generation++;
@@ -389,24 +433,20 @@ static void
 child_died(struct child *c, int code)
 {
 	c->died_at = mono_now();
-	if (c->probe == 0)
+	if (c->probe == 0 && c->sup->context == NULL)
 		child_say_exit(c, code);
 	c->pid = 0;
 	loop_timer_cancel(&c->beat);
 	loop_timer_cancel(&c->over);
 	channel_free(c->ch);
 	c->ch = NULL;
-	if (c->logfd != -1) {
-		child_on_log(c, 0); /* its last words */
-		if (c->logfd != -1) {
-			child_log_flush(c);
-			loop_fd_del(c->sup->loop, c->logfd);
-			close(c->logfd);
-			c->logfd = -1;
-		}
-	}
+	child_log_end(c);
 	if (c->probe != 0) {
 		probe_child_gone(c, code);
+		return;
+	}
+	if (c->sup->context != NULL) {
+		context_child_gone(c);
 		return;
 	}
 	route_child_died(c);

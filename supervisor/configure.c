@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "sup.h"
 
 #define FIXED_UID_BASE 64800 /* where no system user was made */
@@ -135,12 +136,29 @@ configure_memory(struct child *c, enum mem_kind kind, int fd)
 	child_send(c, MSG_CONF_MEM, &m, NULL, fd);
 }
 
+static void
+configure_context(struct child *c)
+{
+	struct buf tail = { 0 };
+
+	fields_add_str(&tail, F_DIR, context_dir(c->sup));
+	if (c->sup->opt->context != NULL)
+		fields_add_str(&tail, F_NAME, c->sup->opt->context);
+	child_send(c, MSG_CONF_CONTEXT, NULL, &tail, -1);
+	buf_free(&tail);
+}
+
 void
 configure_send(struct child *c)
 {
 	struct sup *s = c->sup;
 
 	configure_init(c);
+	if (c->role == PROC_CONFIG) {
+		configure_context(c);
+		child_send(c, MSG_CONF_END, NULL, NULL, -1);
+		return;
+	}
 	configure_engine(c);
 	configure_root(c);
 	configure_service(c);

@@ -3,6 +3,7 @@
  * the dead.  It links no HTTP, JSON, YAML or tar, and reads no payload from a
  * worker beyond fixed structs.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "context.h"
+#include "normal.h"
 #include "probe.h"
 #include "sup.h"
 
@@ -104,12 +107,28 @@ sup_run(struct options *o)
 	return (code == -1 ? EX_OSERR : code);
 }
 
+/* Started without them, other files would be taken for the log. */
+static int
+main_open_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd != -1)
+		close(fd);
+	return (fd == -1 ? -1 : 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o;
 	int code;
 
+	if (main_open_stdio() == -1)
+		return (EX_OSERR);
 	if (options_parse(&o, argc, argv, &code) == -1)
 		return (code);
 	log_init("wharfd", o.verbose);
@@ -117,10 +136,12 @@ main(int argc, char **argv)
 		log_enable_token(o.tokens.v[i]);
 	if (o.probe)
 		code = probe_sandbox(&o);
-	else if (o.check)
-		code = EX_OK;
-	else
+	else if ((code = context_resolve(&o)) != EX_OK)
+		;
+	else if (!o.check)
 		code = sup_run(&o);
+	else if (o.verbose > 0)
+		normal_print(&o);
 	options_free(&o);
 	return (code);
 }

@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "buf.h"
+#include "log.h"
 #include "options.h"
 
-#define DEFAULT_HOST "unix:///var/run/docker.sock"
+#define NAME_MAX_LEN 100
 
 enum {
 	OPT_NAME = 256,
@@ -101,7 +103,7 @@ name_is_valid(const char *s)
 	    "abcdefghijklmnopqrstuvwxyz0123456789_.-");
 
 	return (n > 0 && s[n] == '\0' && strchr("_.-", s[0]) == NULL &&
-	    strchr("_.-", s[n - 1]) == NULL && n <= 100);
+	    strchr("_.-", s[n - 1]) == NULL && n <= NAME_MAX_LEN);
 }
 
 char *
@@ -121,9 +123,11 @@ options_name_from_dir(const char *dir)
 		else if (out > 0 && name[out - 1] != '-')
 			name[out++] = '-';
 	}
+	if (out > NAME_MAX_LEN)
+		out = NAME_MAX_LEN;
 	while (out > 0 && name[out - 1] == '-')
 		out--;
-	name[out > 100 ? 100 : out] = '\0';
+	name[out] = '\0';
 	if (!name_is_valid(name)) {
 		free(name);
 		return (NULL);
@@ -131,23 +135,45 @@ options_name_from_dir(const char *dir)
 	return (name);
 }
 
-int
-options_engine_host(const char *docker_host, char **host)
+/* What is not served, in words. */
+static const char *
+host_kind(const char *h)
 {
-	const char *h = docker_host != NULL && *docker_host != '\0' ?
-	    docker_host :
-	    DEFAULT_HOST;
+	static const struct {
+		const char *prefix;
+		const char *kind;
+	} kinds[] = { { "ssh://", "ssh" }, { "tcp://", "tcp" },
+		{ "http://", "tcp" }, { "https://", "tcp" },
+		{ "npipe://", "a Windows pipe" }, { "fd://", "fd" },
+		{ "unix://", "a path that is not absolute" } };
 
-	if (strncmp(h, "unix://", 7) == 0 && h[7] == '/') {
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strncmp(h, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+			return (kinds[i].kind);
+	return ("another form");
+}
+
+int
+options_engine_host(const char *where, const char *given, char **host)
+{
+	const char *h = given;
+	char esc[512];
+
+	/* as docker reads both */
+	if (*h == '\0' || strcmp(h, "unix://") == 0)
+		h = OPTIONS_DEFAULT_HOST;
+	if (strncmp(h, "unix:///", 8) == 0 && strlen(h + 7) <
+	    sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
 		*host = xstrdup(h);
 		return (0);
 	}
-	fprintf(stderr, "wharfd: DOCKER_HOST=%s: only unix:///path is served "
-	    "so far, not %s\n", h,
-	    strncmp(h, "ssh://", 6) == 0       ? "ssh" :
-		strncmp(h, "tcp://", 6) == 0   ? "tcp" :
-		strncmp(h, "unix://", 7) == 0  ? "a relative path" :
-						 "this scheme");
+	log_escape(esc, sizeof(esc), h, strlen(h));
+	if (strncmp(h, "unix:///", 8) == 0)
+		fprintf(stderr, "wharfd: %s: %s: too long for a socket's "
+		    "path\n", where, esc);
+	else
+		fprintf(stderr, "wharfd: %s: only unix:///path is served so "
+		    "far; %s is %s\n", where, esc, host_kind(h));
 	return (-1);
 }
 
@@ -303,7 +329,7 @@ options_getopt(struct options *o, int argc, char **argv, int *code)
 	bool after_v = false;
 	int c, r;
 
-	optind = 1;
+	optind = 0; /* glibc: start anew, whatever was parsed before */
 	while ((c = getopt_long(argc, argv, "-dnvVjs:D:e:p:", longopts,
 		    NULL)) != -1) {
 		r = c == 1 ? options_operand(o, optarg, after_v, code) :
@@ -344,7 +370,7 @@ options_libexec(void)
 		slash = strrchr(self, '/');
 		if (slash != NULL) {
 			*slash = '\0';
-			probe = xasprintf("%s/wharf-watch", self);
+			probe = xasprintf("%s/wharf-control", self);
 			n = access(probe, X_OK);
 			free(probe);
 			if (n == 0)
@@ -352,6 +378,16 @@ options_libexec(void)
 		}
 	}
 	return (xstrdup(WHARF_LIBEXECDIR));
+}
+
+static bool
+path_has_dotdot(const char *path)
+{
+	for (const char *p = path; (p = strstr(p, "..")) != NULL; p += 2)
+		if ((p == path || p[-1] == '/') &&
+		    (p[2] == '/' || p[2] == '\0'))
+			return (true);
+	return (false);
 }
 
 /* The Dockerfile's path below the directory. */
@@ -364,7 +400,7 @@ options_dockerfile(struct options *o, int *code)
 
 	if (o->dockerfile == NULL)
 		o->dockerfile = xstrdup("Dockerfile");
-	if (o->dockerfile[0] == '/' || strstr(o->dockerfile, "..") != NULL)
+	if (o->dockerfile[0] == '/' || path_has_dotdot(o->dockerfile))
 		return (options_fail(code, "--dockerfile: '%s' is not below %s",
 		    o->dockerfile, o->dir));
 	path = xasprintf("%s/%s", o->dir, o->dockerfile);
@@ -402,21 +438,14 @@ options_dir(struct options *o, int *code)
 	return (options_dockerfile(o, code));
 }
 
-int
-options_parse(struct options *o, int argc, char **argv, int *code)
+/* What contradicts, or is missing. */
+static int
+options_check(struct options *o, int *code)
 {
-	const char *api = getenv("DOCKER_API_VERSION");
-
-	memset(o, 0, sizeof(*o));
-	if (options_getopt(o, argc, argv, code) == -1)
-		return (-1);
-	o->libexec = options_libexec();
-	if (o->socket == NULL)
-		o->socket = options_default_socket();
-	if (api != NULL && *api != '\0')
-		o->api = xstrdup(api);
-	if (o->probe)
-		return (0);
+	if (o->require_sandbox &&
+	    (o->sandbox == SANDBOX_OFF || o->wrap != NULL))
+		return (options_fail(code, "--require-sandbox: not with %s",
+		    o->wrap != NULL ? "--wrap" : "--sandbox=off"));
 	if (o->dir == NULL) {
 		fputs(usage, stderr);
 		*code = EX_USAGE;
@@ -425,10 +454,43 @@ options_parse(struct options *o, int argc, char **argv, int *code)
 	if (!o->foreground && !o->check && getpid() != 1)
 		return (options_fail(code,
 		    "-d is needed: a directory is served in the foreground"));
-	if (options_engine_host(getenv("DOCKER_HOST"), &o->host) == -1) {
+	return (0);
+}
+
+/* DOCKER_HOST counts before a context, as with docker. */
+static int
+options_engine(struct options *o, int *code)
+{
+	const char *host = getenv("DOCKER_HOST");
+	const char *context = getenv("DOCKER_CONTEXT");
+	const char *api = getenv("DOCKER_API_VERSION");
+
+	if (api != NULL && *api != '\0')
+		o->api = xstrdup(api);
+	if (host != NULL && *host != '\0') {
+		if (options_engine_host("DOCKER_HOST", host, &o->host) == 0)
+			return (0);
 		*code = EX_UNAVAILABLE;
 		return (-1);
 	}
+	if (context != NULL && *context != '\0')
+		o->context = xstrdup(context);
+	return (0);
+}
+
+int
+options_parse(struct options *o, int argc, char **argv, int *code)
+{
+	memset(o, 0, sizeof(*o));
+	if (options_getopt(o, argc, argv, code) == -1)
+		return (-1);
+	o->libexec = options_libexec();
+	if (o->socket == NULL)
+		o->socket = options_default_socket();
+	if (o->probe)
+		return (0);
+	if (options_check(o, code) == -1 || options_engine(o, code) == -1)
+		return (-1);
 	return (options_dir(o, code));
 }
 
@@ -439,6 +501,7 @@ options_free(struct options *o)
 	free(o->name);
 	free(o->socket);
 	free(o->host);
+	free(o->context);
 	free(o->api);
 	free(o->dockerfile);
 	free(o->target);

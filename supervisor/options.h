@@ -21,7 +21,8 @@ struct options {
 	char *dir;        /* absolute, resolved */
 	char *name;       /* of service, image and container */
 	char *socket;
-	char *host;       /* the engine: "unix:///path" */
+	char *host;       /* the engine: "unix:///path"; NULL: see context.h */
+	char *context;    /* the docker context asked for, or NULL */
 	char *api;        /* pinned API version, or NULL */
 	char *dockerfile;
 	char *target;
@@ -52,11 +53,13 @@ void options_free(struct options *o);
  */
 char *options_name_from_dir(const char *dir);
 
+#define OPTIONS_DEFAULT_HOST "unix:///var/run/docker.sock"
+
 /*
- * The engine's address from DOCKER_HOST or the default.  Only unix sockets
- * are served: others give an error.  0 and *host (the caller frees), or -1
- * after saying why.
+ * The engine's address as docker writes it.  Only unix sockets are served:
+ * others give an error that begins with `where` (text for a terminal).  0 and
+ * *host (the caller frees), or -1 after saying why.
  */
-int options_engine_host(const char *docker_host, char **host);
+int options_engine_host(const char *where, const char *given, char **host);
 
 #endif

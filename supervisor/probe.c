@@ -117,6 +117,7 @@ probe_sandbox(struct options *o)
 		printf("{\"v\":1,\"uid\":%u,\"workers\":[", geteuid());
 	for (enum proc p = PROC_WATCH; p <= PROC_CONTROL; p++)
 		r |= probe_role(o, root, p, p == PROC_WATCH);
+	r |= probe_role(o, root, PROC_CONFIG, false);
 	if (o->json)
 		printf("],\"all_refused\":%s}\n", r == 0 ? "true" : "false");
 	close(root);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "rpc.h"
 #include "sup.h"
 
@@ -141,6 +142,12 @@ serve_frame(struct child *c, struct frame *f)
 		break;
 	case MSG_ROOT_GONE:
 		root_gone(c->sup);
+		break;
+	case MSG_CONFIG_OPEN:
+		context_on_open(c, f);
+		break;
+	case MSG_CONFIG_HOST:
+		context_on_host(c, f);
 		break;
 	case MSG_STATUS_SUP:
 		serve_on_status(c, f);

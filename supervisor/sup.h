@@ -82,6 +82,8 @@ struct root {
 	struct loop_timer poll;
 };
 
+struct context;
+
 struct sup {
 	struct loop *loop;
 	struct options *opt;
@@ -98,6 +100,7 @@ struct sup {
 	enum { SUP_RUNS, SUP_STOPS_PLAN, SUP_STOPS_ALL, SUP_KILLS } phase;
 	struct loop_timer stop_timer;
 	int exit_code;
+	struct context *context; /* this one asks config alone (context.c) */
 };
 
 /* child.c: spawn, READY, heartbeat, death */

@@ -37,8 +37,9 @@
 static void
 each(void (*fn)(enum proc role, enum sandbox_mode mode, bool user))
 {
-	for (enum proc role = PROC_WATCH; role <= PROC_CONTROL; role++)
-		for (int user = geteuid() != 0; user <= 1; user++) {
+	for (enum proc role = PROC_WATCH; role < PROC_MAX; role++)
+		for (int user = geteuid() != 0;
+		    role != PROC_CLIENT && user <= 1; user++) {
 			fn(role, SANDBOX_ON, user);
 			fn(role, SANDBOX_TRAP, user);
 		}

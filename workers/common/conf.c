@@ -122,6 +122,10 @@ conf_take(struct conf *c, struct frame *f)
 	case MSG_CONF_LISTENER:
 		c->listener = frame_take_fd(f);
 		return (0);
+	case MSG_CONF_CONTEXT:
+		c->docker_dir = fields_dup(&f->tail, F_DIR);
+		c->context = fields_dup(&f->tail, F_NAME);
+		return (c->docker_dir != NULL ? 0 : -1);
 	default:
 		return (-1);
 	}

@@ -70,6 +70,8 @@ struct conf {
 	struct conf_mem *mems;
 	size_t nmems;
 	int listener; /* control: the listening socket, else -1 */
+	char *docker_dir; /* config: where config.json is, for messages */
+	char *context;    /* config: the context asked for, or NULL */
 };
 
 struct worker;
