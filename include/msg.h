@@ -217,8 +217,9 @@ enum eng_op {
 	ENG_OP_TAG, ENG_OP_IMAGE_REMOVE,
 };
 
-#define ENG_FORCE    0x1
-#define ENG_NO_CACHE 0x2
+#define ENG_FORCE     0x1
+#define ENG_NO_CACHE  0x2
+#define ENG_OVERWRITE 0x4 /* PUT: an entry may replace a directory */
 
 /*
  * INSPECT   op, fields IMAGE_ID | CONTAINER_ID | NAME | NETWORK

@@ -32,8 +32,10 @@ upload_put(struct job *j)
 	/* never copyUIDGID: old engines look the user up on the host */
 	job_http(j, "PUT",
 	    engine_path(j->e,
-		"/containers/%s/archive?path=%.*s&noOverwriteDirNonDir=1",
-		j->cid, (int)b.len, (const char *)b.data),
+		"/containers/%s/archive?path=%.*s%s", j->cid, (int)b.len,
+		(const char *)b.data,
+		j->m.flags & ENG_OVERWRITE ? "" :
+					     "&noOverwriteDirNonDir=1"),
 	    NULL, 0, SINK_DROP, job_done_status);
 	buf_free(&b);
 }

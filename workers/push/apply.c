@@ -218,7 +218,7 @@ apply_ask_dest(struct task *j)
 	if (d == NULL)
 		return (false);
 	fields_add_str(&b, F_PATH, d->path);
-	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, -1, apply_on_dest, NULL);
+	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, apply_on_dest, NULL);
 	return (true);
 }
 

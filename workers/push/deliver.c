@@ -239,7 +239,7 @@ deliver_up(struct task *j)
 
 	slash[slash == d->root ? 1 : 0] = '\0';
 	fields_add_str(&b, F_PATH, d->root);
-	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, -1, deliver_on_head, NULL);
+	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, deliver_on_head, NULL);
 }
 
 /* The item that the engine's message names in its first quotes, or NULL. */
@@ -350,7 +350,6 @@ static void
 deliver_ask(struct task *j)
 {
 	struct deliver *d = &j->put;
-	struct buf b = { 0 };
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) == -1) {
@@ -361,9 +360,7 @@ deliver_ask(struct task *j)
 	/* fewer turns of three loops for what is large */
 	if (d->end - d->at > 1 || tarstream_pending(d->ts) > 65536)
 		(void)fcntl(d->fd, F_SETPIPE_SZ, DELIVER_PIPE);
-	fields_add_str(&b, F_PATH, d->root);
-	d->req = task_ask(j, MSG_ENG_PUT, ENG_NONE, &b, fds[0], deliver_on_put,
-	    NULL);
+	d->req = task_put(j, d->root, 0, fds[0], deliver_on_put);
 	if (d->req != 0 && loop_fd_set(j->s->w->loop, d->fd, EPOLLOUT,
 		deliver_on_pipe, j) == -1)
 		fatal("watching a pipe");

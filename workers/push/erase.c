@@ -5,6 +5,7 @@
  * (spec/live-update-peers.md 0, fact 6).  That is a side effect and no
  * contract, so that it is confirmed.  Push worker.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,7 @@ erase_exec(struct task *j)
 		fields_add_str(&b, F_ARG, rm[i]);
 	for (size_t i = e->at; i < e->end; i++)
 		fields_add_str(&b, F_ARG, e->paths->v[i]);
-	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, -1, erase_on_exec,
+	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, erase_on_exec,
 	    erase_on_output);
 }
 
@@ -132,7 +133,7 @@ erase_on_put(void *arg, const struct eng_answer *a)
 		return;
 	}
 	fields_add_str(&b, F_PATH, j->erase.paths->v[j->erase.at]);
-	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, -1, erase_on_head, NULL);
+	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, erase_on_head, NULL);
 }
 
 /* A whole tar with the one entry; it always fits into a pipe.  -1. */
@@ -161,33 +162,28 @@ erase_one(struct task *j)
 	struct erase *e = &j->erase;
 	const char *path = e->paths->v[e->at];
 	const char *name = strrchr(path, '/') + 1;
-	char *dir = xstrndup(path, name - path > 1 ?
-		(size_t)(name - path) - 1 : 1);
-	struct buf b = { 0 };
+	char *dir;
 	uint64_t bytes = 0;
-	uint32_t id;
 	int fds[2];
 
-	fields_add_str(&b, F_PATH, dir);
-	free(dir);
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) == -1) {
-		buf_free(&b);
-		task_end_why(j, RESULT_RETRY, "no pipe");
+		task_end_why(j, RESULT_RETRY, "no pipe: %s", strerror(errno));
 		return;
 	}
 	if (erase_tar(name, fds[1], &bytes) == -1) {
 		close(fds[0]);
 		close(fds[1]);
-		buf_free(&b);
 		task_trouble(j, "deleting %.200s: no tar can hold its name",
 		    path);
 		e->at++;
 		erase_go(j);
 		return;
 	}
-	id = task_ask(j, MSG_ENG_PUT, ENG_NONE, &b, fds[0], erase_on_put, NULL);
-	eng_body_end(j->s->w, id, bytes);
+	dir = xstrndup(path, name - path > 1 ? (size_t)(name - path) - 1 : 1);
+	eng_body_end(j->s->w, task_put(j, dir, ENG_OVERWRITE, fds[0],
+	    erase_on_put), bytes);
 	close(fds[1]);
+	free(dir);
 }
 
 static void

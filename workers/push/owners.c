@@ -49,7 +49,7 @@ owners_ask(struct task *j, const char *path, eng_cb cb)
 	struct buf b = { 0 };
 
 	fields_add_str(&b, F_PATH, path);
-	task_ask(j, MSG_ENG_GET, ENG_NONE, &b, -1, cb, NULL);
+	task_ask(j, MSG_ENG_GET, ENG_NONE, &b, cb, NULL);
 }
 
 /* -1: the job has ended. */

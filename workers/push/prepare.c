@@ -150,7 +150,7 @@ prepare_base(struct task *j)
 	if (b.len == 0)
 		prepare_plan(j);
 	else
-		task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b, -1,
+		task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b,
 		    prepare_on_base, NULL);
 }
 
@@ -188,7 +188,7 @@ prepare_on_container(void *arg, const struct eng_answer *a)
 		return;
 	}
 	fields_add_str(&b, F_IMAGE_ID, manifest_meta(j->s->m)->image);
-	task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b, -1, prepare_on_image,
+	task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b, prepare_on_image,
 	    NULL);
 }
 
@@ -201,6 +201,6 @@ prepare(struct task *j, task_fn fn)
 	}
 	attach_forget(j->s);
 	j->then = fn;
-	task_ask(j, MSG_ENG_INSPECT, ENG_OP_CONTAINER, NULL, -1,
+	task_ask(j, MSG_ENG_INSPECT, ENG_OP_CONTAINER, NULL,
 	    prepare_on_container, NULL);
 }

@@ -151,7 +151,10 @@ void task_trouble(struct task *j, const char *fmt, ...)
 void task_again(struct task *j, const char *path);
 /* Ask about the job's container; b (taken, may be NULL) has more fields. */
 uint32_t task_ask(struct task *j, enum msg_type type, enum eng_op op,
-    struct buf *b, int fd, eng_cb cb, eng_data_cb data);
+    struct buf *b, eng_cb cb, eng_data_cb data);
+/* PUT what comes out of the pipe fd (taken) at path; flags: ENG_* */
+uint32_t task_put(struct task *j, const char *path, uint32_t flags, int fd,
+    eng_cb cb);
 /* An event of this job; b is taken. */
 void task_event(struct task *j, enum event_kind kind, struct buf *b);
 /* True for a job that works on another container than the attached one. */

@@ -218,7 +218,7 @@ steps_run(struct task *j, const struct copyplan_step *st)
 	for (size_t i = 0; i < st->nargv; i++)
 		fields_add_str(&b, F_ARG, st->argv[i]);
 	steps_env(j->s, st, &b);
-	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, -1, steps_on_run,
+	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, steps_on_run,
 	    steps_on_output);
 }
 
@@ -303,7 +303,7 @@ steps_copy(struct task *j)
 		return;
 	}
 	fields_add_str(&b, F_PATH, d->path);
-	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, -1, steps_on_dest, NULL);
+	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, steps_on_dest, NULL);
 }
 
 /* From j->step on: the next one that has something to do. */

@@ -160,26 +160,47 @@ task_again(struct task *j, const char *path)
 		j->s->behind = true;
 }
 
-uint32_t
-task_ask(struct task *j, enum msg_type type, enum eng_op op, struct buf *b,
-    int fd, eng_cb cb, eng_data_cb data)
+/* Ask; b is taken, and has the container's id in front. */
+static uint32_t
+task_send(struct task *j, struct eng_request *q, struct buf *b)
 {
 	struct buf fields = { 0 };
-	struct eng_request q = { .type = type,
-		.m = { .service = j->s->conf->service, .op = op },
-		.fields = &fields, .fd = fd, .max_body = FACTS_MAX, .cb = cb,
-		.data = data, .arg = j };
 	uint32_t id;
 
-	if (op != ENG_OP_IMAGE)
+	if (q->m.op != ENG_OP_IMAGE)
 		fields_add_str(&fields, F_CONTAINER_ID, j->container);
 	if (b != NULL) {
 		buf_add(&fields, b->data, b->len);
 		buf_free(b);
 	}
-	id = eng_ask(j->s->w, &q);
+	q->m.service = j->s->conf->service;
+	q->fields = &fields;
+	q->max_body = FACTS_MAX;
+	q->arg = j;
+	id = eng_ask(j->s->w, q);
 	buf_free(&fields);
 	return (id);
+}
+
+uint32_t
+task_ask(struct task *j, enum msg_type type, enum eng_op op, struct buf *b,
+    eng_cb cb, eng_data_cb data)
+{
+	struct eng_request q = { .type = type, .m = { .op = op }, .fd = -1,
+		.cb = cb, .data = data };
+
+	return (task_send(j, &q, b));
+}
+
+uint32_t
+task_put(struct task *j, const char *path, uint32_t flags, int fd, eng_cb cb)
+{
+	struct eng_request q = { .type = MSG_ENG_PUT, .m = { .flags = flags },
+		.fd = fd, .cb = cb };
+	struct buf b = { 0 };
+
+	fields_add_str(&b, F_PATH, path);
+	return (task_send(j, &q, &b));
 }
 
 void

@@ -227,10 +227,10 @@ struct push_plan {
 
 /*
  * Plan for these context paths, clean.  A changed directory stands for all it
- * holds, unless options.exact is set.  Of a deleted directory the paths that it held should be listed too,
- * as far as they are known (by the manifest): only they can be taken out one
- * by one where another step's files lie beneath, and only they match a
- * wildcard.  A path in either list goes by what the type callback says of it
+ * holds, unless options.exact is set.  Of a deleted directory the paths that
+ * it held should be listed too, as far as they are known (by the manifest):
+ * only they can be taken out one by one where another step's files lie
+ * beneath, and only they match a wildcard.  A path in either list goes by what the type callback says of it
  * now.  The caller owns the result, which points into the plan: free it
  * first.
  *
