@@ -418,7 +418,7 @@ child_say_exit(struct child *c, int code)
 	else
 		snprintf(c->last_exit, sizeof(c->last_exit), "exit %d",
 		    WEXITSTATUS(code));
-	if (!c->policy.stopping && !c->policy.replacing)
+	if (c->sup->phase == SUP_RUNS && !c->policy.replacing)
 		log_info("%s (pid %d) ended: %s", proc_name(c->role), c->pid,
 		    c->last_exit);
 	fields_add_str(&tail, F_WORKER, proc_name(c->role));

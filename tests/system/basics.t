@@ -15,7 +15,8 @@ def keep(engine):
         equal(engine.containers(), [first], "--keep keeps the container")
     write(ctx + "/plain/page", "changed while nobody looked\n")
     os.unlink(ctx + "/plain/old")
-    with Wharfd(engine, ctx) as w:
+    state = w.environment()["XDG_STATE_HOME"]
+    with Wharfd(engine, ctx, env={"XDG_STATE_HOME": state}) as w:
         equal(w.container(), first, "it is adopted by its label")
         equal(w.cat("/app/plain/page"), b"changed while nobody looked\n",
               "an edit of the time between is live")
