@@ -137,8 +137,8 @@ mirror(struct world *w, const struct watch_dirty *d)
 	}
 	remove_tree(to);
 	/* what is changed meanwhile makes cp fail, and is offered again */
-	snprintf(cmd, sizeof(cmd), "cd '%s' && mkdir -p \"$(dirname "
-	    "'mirror/%s')\" && cp -a%s 'root/%s' 'mirror/%s' 2>/dev/null",
+	snprintf(cmd, sizeof(cmd), "exec 2>/dev/null; cd '%s' && mkdir -p "
+	    "\"$(dirname 'mirror/%s')\" && cp -a%s 'root/%s' 'mirror/%s'",
 	    w->dir, d->path, d->path[0] == '\0' ? "T" : "", d->path, d->path);
 	if (system(cmd) == -1)
 		fail();

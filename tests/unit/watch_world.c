@@ -150,6 +150,7 @@ world_offered(struct world *w, struct watch_sub *s)
 		}
 		w->taken = b->id;
 		assert_int_equal(watch_sub_take(s, b->id, b->id), 0);
+		watch_tree_read(w->tree, 1 << 20);
 	}
 	if (n > 0)
 		qsort(v, n, sizeof(*v), cmp);

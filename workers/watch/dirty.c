@@ -235,7 +235,7 @@ batch_forget(struct watch_sub *s)
 	struct watch_batch *b;
 
 	while ((b = TAILQ_FIRST(&s->recent)) != NULL &&
-	    (h == NULL || h->number > b->acked_at)) {
+	    b->acked_at != WATCH_UNKNOWN && (h == NULL || h->number > b->acked_at)) {
 		TAILQ_REMOVE(&s->recent, b, link);
 		batch_free(b);
 	}
@@ -262,11 +262,42 @@ watch_sub_take(struct watch_sub *s, uint64_t acked, uint64_t taken)
 			batch_return(s, b);
 			continue;
 		}
-		b->acked_at = s->tree->changes;
+		b->acked_at = WATCH_UNKNOWN;
 		TAILQ_INSERT_TAIL(&s->recent, b, link);
 	}
 	batch_forget(s);
 	return (0);
+}
+
+void
+watch_sub_drained(struct watch_sub *s)
+{
+	struct watch_batch *b;
+
+	TAILQ_FOREACH(b, &s->recent, link)
+		if (b->acked_at == WATCH_UNKNOWN)
+			b->acked_at = s->tree->changes;
+	batch_forget(s);
+}
+
+static void
+batch_again(struct watch_sub *s, const struct watch_batch *b, uint64_t number)
+{
+	for (size_t i = 0; i < b->n; i++)
+		watch_dirty_add(s, b->v[i]->path, b->v[i]->flags & DIRTY_TREE,
+		    number, mono_now().ns);
+}
+
+void
+watch_sub_lost(struct watch_sub *s, uint64_t number)
+{
+	const struct watch_batch *b;
+
+	TAILQ_FOREACH(b, &s->flying, link)
+		batch_again(s, b, number);
+	TAILQ_FOREACH(b, &s->recent, link)
+		if (b->acked_at == WATCH_UNKNOWN)
+			batch_again(s, b, number);
 }
 
 static bool

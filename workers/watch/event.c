@@ -156,16 +156,27 @@ event_self(struct watch_tree *t, struct watch_node *n, uint32_t mask)
 }
 
 static void
+event_overflow(struct watch_tree *t)
+{
+	struct watch_sub *s;
+
+	t->overflows++;
+	if (t->ops->overflow != NULL)
+		t->ops->overflow(t->arg);
+	t->changes++;
+	TAILQ_FOREACH(s, &t->subs, link)
+		watch_sub_lost(s, t->changes);
+	watch_scan_compare(t);
+}
+
+static void
 event_one(struct watch_tree *t, const struct inotify_event *ev,
     const char *name)
 {
 	struct watch_node *n;
 
 	if (ev->mask & IN_Q_OVERFLOW) {
-		t->overflows++;
-		if (t->ops->overflow != NULL)
-			t->ops->overflow(t->arg);
-		watch_scan_compare(t);
+		event_overflow(t);
 		return;
 	}
 	for (unsigned i = 0; (n = watch_node_by_wd(t, ev->wd, i)) != NULL;) {

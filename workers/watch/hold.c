@@ -203,6 +203,8 @@ hold_is_void(struct watch_tree *t, const struct watch_hold *h)
 {
 	struct watch_sub *s;
 
+	if (h->flags & HOLD_FOUND)
+		return (false);
 	TAILQ_FOREACH(s, &t->subs, link)
 		if (watch_sub_looked(s, t->path, h->number))
 			return (false);

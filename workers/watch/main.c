@@ -261,7 +261,9 @@ watch_on_take(struct worker *w, struct frame *f)
 		rpc_answer_err(w->ch, s->take, ERR_CANCELLED, 0,
 		    "another TAKE has come");
 	s->take = f->head.id;
-	root_answer_takes(r);
+	/* what is read later was no part of what the consumer has seen */
+	watch_tree_read(r->tree, READ_BURST);
+	root_turn(r);
 }
 
 static void

@@ -294,7 +294,7 @@ scan_found(struct watch_tree *t, struct watch_entry *e, uint32_t flags,
 	struct watch_hold *h = e->hold;
 	bool held = h != NULL && h->number != 0;
 
-	h = watch_hold_touch(t, e, flags);
+	h = watch_hold_touch(t, e, flags | HOLD_FOUND);
 	if (!held)
 		watch_hold_due(t, h, mono_add_ms(mono_now(), ms));
 }
@@ -313,7 +313,7 @@ scan_found_dir(struct watch_tree *t, struct watch_entry *e,
 		    false);
 		return;
 	}
-	h = watch_hold_touch(t, e, HOLD_TREE | HOLD_MADE);
+	h = watch_hold_touch(t, e, HOLD_TREE | HOLD_MADE | HOLD_FOUND);
 	watch_scan_new(t, e, h);
 }
 

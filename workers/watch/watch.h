@@ -104,6 +104,7 @@ TAILQ_HEAD(watch_jobs, watch_job);
 #define HOLD_SCAN  0x20 /* made by the first scan */
 #define HOLD_LINK  0x40 /* written through another name of the file */
 #define HOLD_CAME  0x80 /* a known directory, from another place */
+#define HOLD_FOUND 0x100 /* by a comparison: it may have been seen before */
 
 struct watch_hold {
 	RB_ENTRY(watch_hold) due_link;
@@ -144,11 +145,17 @@ struct watch_dirty {
 RB_HEAD(watch_paths, watch_dirty);
 RB_HEAD(watch_numbers, watch_dirty);
 
+#define WATCH_UNKNOWN UINT64_MAX
+
 struct watch_batch {
 	TAILQ_ENTRY(watch_batch) link;
 	uint64_t id;
 	uint64_t upto;
-	uint64_t acked_at; /* number of the last change at that time */
+	/*
+	 * Number of the last change that can have been before its ack;
+	 * WATCH_UNKNOWN while events of that time may be unread.
+	 */
+	uint64_t acked_at;
 	int64_t seen_ns;
 	bool scan; /* has what the first scan made */
 	struct watch_dirty **v;
@@ -470,6 +477,15 @@ struct watch_batch *watch_sub_next(struct watch_sub *s);
  */
 bool watch_sub_looked(struct watch_sub *s, const char *path,
     uint64_t number);
+
+/* All events up to now have been read. */
+void watch_sub_drained(struct watch_sub *s);
+
+/*
+ * Events were lost: what the consumer has looked at meanwhile may have been
+ * otherwise, and is told once more.
+ */
+void watch_sub_lost(struct watch_sub *s, uint64_t number);
 
 /* Forget all that is to be told: the root is gone. */
 void watch_sub_clear(struct watch_sub *s);

@@ -96,6 +96,17 @@ watch_tree_start(struct watch_tree *t)
 	t->check_next = mono_add_ms(mono_now(), WATCH_CHECK_MS);
 }
 
+/* The queue is empty: all that has happened has its number. */
+static bool
+tree_drained(struct watch_tree *t)
+{
+	struct watch_sub *s;
+
+	TAILQ_FOREACH(s, &t->subs, link)
+		watch_sub_drained(s);
+	return (true);
+}
+
 bool
 watch_tree_read(struct watch_tree *t, size_t most)
 {
@@ -104,13 +115,13 @@ watch_tree_read(struct watch_tree *t, size_t most)
 	ssize_t n;
 
 	if (t->gone || t->ifd == -1)
-		return (true);
+		return (tree_drained(t));
 	while (done < most) {
 		n = read(t->ifd, buf, sizeof(buf));
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return (true);
+			return (tree_drained(t));
 		done += (size_t)n;
 		watch_tree_feed(t, buf, (size_t)n);
 	}
