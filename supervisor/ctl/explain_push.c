@@ -96,13 +96,37 @@ print_op(const struct copyplan *p, const struct push_op *op, cJSON *o)
 		json_add_bool(o, "refresh", true);
 }
 
+/*
+ * The steps of a stage.  A COPY of which nothing changed is no step of this
+ * push; that it is sent again because a RUN before it is replayed stands
+ * beside, as "refresh": [line...].
+ */
+static void
+print_stage(const struct copyplan *p, const struct push_stage *st, cJSON *o)
+{
+	const char *name = copyplan_graph(p)->stages[st->index].name;
+	cJSON *steps, *again;
+	size_t i;
+
+	json_add_u64(o, "index", st->index);
+	json_add_str(o, "name", name == NULL ? "" : name);
+	steps = json_add_arr(o, "steps");
+	again = json_add_arr(o, "refresh");
+	for (i = 0; i < st->nops; i++) {
+		const struct push_op *op = &st->ops[i];
+
+		if (op->kind == PUSH_COPY && op->refresh && op->nfiles == 0)
+			json_push_u64(again, op->line);
+		else
+			print_op(p, op, json_push_obj(steps));
+	}
+}
+
 static int
 print_plan(const struct copyplan *p, const struct push_plan *pp, FILE *out)
 {
-	const struct push_stage *st;
-	const char *name;
-	cJSON *root, *stages, *o, *steps;
-	size_t i, k;
+	cJSON *root, *stages;
+	size_t i;
 	int code = EX_OK;
 
 	root = cJSON_CreateObject();
@@ -113,16 +137,8 @@ print_plan(const struct copyplan *p, const struct push_plan *pp, FILE *out)
 	    root, "needs_stage_containers", pp->needs_stage_containers);
 	json_add_str(root, "reason", pp->reason);
 	stages = json_add_arr(root, "stages");
-	for (i = 0; i < pp->nstages; i++) {
-		st = &pp->stages[i];
-		o = json_push_obj(stages);
-		json_add_u64(o, "index", st->index);
-		name = copyplan_graph(p)->stages[st->index].name;
-		json_add_str(o, "name", name == NULL ? "" : name);
-		steps = json_add_arr(o, "steps");
-		for (k = 0; k < st->nops; k++)
-			print_op(p, &st->ops[k], json_push_obj(steps));
-	}
+	for (i = 0; i < pp->nstages; i++)
+		print_stage(p, &pp->stages[i], json_push_obj(stages));
 	if (json_write_line(out, root) == -1)
 		code = EX_IOERR;
 	cJSON_Delete(root);
