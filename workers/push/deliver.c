@@ -133,10 +133,9 @@ deliver_add(struct task *j, struct item *it)
 	it->error = 0;
 	if (deliver_open(j, it, &e, target, sizeof(target), &fd) == -1)
 		return (0);
-	e.mode = it->chmod && d->st.type != TREE_LINK ? it->mode : d->st.mode;
-	/* a sticky directory of the host is no business of the image */
-	if (it->dir)
-		e.mode &= 0777 | S_ISUID | S_ISGID;
+	e.mode = it->chmod && d->st.type != TREE_LINK ? it->mode :
+	    it->dir				      ? d->st.mode :
+							items_mode(d->st.mode);
 	e.mtime_ns = d->st.mtime_ns;
 	if (tarstream_add(d->ts, &e, fd) == -1) {
 		it->error = errno;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "buf.h"
 #include "log.h"
@@ -70,6 +71,13 @@ items_add(struct items *l, const char *from, const char *to, bool dir,
 	it->dir = dir;
 	it->step = step;
 	it->order = l->n++;
+}
+
+uint32_t
+items_mode(uint32_t mode)
+{
+	mode &= ~(uint32_t)S_ISUID;
+	return (mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode);
 }
 
 static void

@@ -43,6 +43,13 @@ void paths_add(struct paths *l, const char *s);
 void paths_settle(struct paths *l);
 void paths_free(struct paths *l);
 
+/*
+ * The mode that a file of that mode has behind COPY: the builder's chown(2)
+ * takes setuid away, and setgid where the group may execute (chown(2), NOTES;
+ * moby builder fixPermissions).  Directories keep theirs.
+ */
+uint32_t items_mode(uint32_t mode);
+
 /* What a plan comes to. */
 struct effects {
 	struct items items;
