@@ -248,6 +248,8 @@ child_on_ready(struct child *c, struct frame *f)
 	buf_free(&tail);
 	route_child_ready(c);
 	stop_child_ready(c);
+	if (c->role == PROC_WATCH)
+		root_check(c->sup);
 }
 
 static void

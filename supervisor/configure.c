@@ -160,6 +160,8 @@ configure_send(struct child *c)
 		return;
 	}
 	configure_engine(c);
+	if (c->role == PROC_WATCH)
+		root_check(s);
 	configure_root(c);
 	configure_service(c);
 	if (c->role == PROC_PUSH)

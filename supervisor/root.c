@@ -74,5 +74,23 @@ root_gone(struct sup *s)
 	if (loop_timer_is_set(&r->poll))
 		return;
 	log_warnx("%s is gone: waiting for it to come back", r->path);
+	/* who starts now must not take what is left of it for the root */
+	if (r->fd != -1)
+		close(r->fd);
+	r->fd = -1;
 	loop_timer_in_ms(s->loop, &r->poll, 0, root_on_poll, s);
+}
+
+void
+root_check(struct sup *s)
+{
+	const struct root *r = &s->root;
+	struct stat st;
+
+	if (r->fd == -1 || r->ino == 0)
+		return; /* gone already; or a probe's, which is no path's */
+	if (stat(r->path, &st) == 0 && st.st_dev == r->dev &&
+	    st.st_ino == r->ino)
+		return;
+	root_gone(s);
 }

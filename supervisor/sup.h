@@ -128,6 +128,8 @@ void serve_event(struct sup *s, enum event_kind kind, const struct buf *tail);
 /* root.c: the watched directory as an inode */
 int root_open(struct sup *s, const char *path);
 void root_gone(struct sup *s);
+/* is it still there? For when watch was not, and cannot have told */
+void root_check(struct sup *s);
 
 /* memory.c: what outlives a worker */
 int memory_new(const char *name, uint64_t size);

@@ -58,12 +58,51 @@ def replaced_by_another(w, ctx):
     equal(w.cat("/app/plain/page"), b"and again\n", "it is live")
 
 
+def unseen(w, ctx):
+    """It goes while watch cannot see it, and watch dies of it."""
+    w.kill_worker("watch", signal.SIGSTOP)
+    os.rename(ctx, ctx + ".away")
+    w.kill_worker("watch")
+    wait_for(lambda: out_of_step(w), 20, "status says that it is gone")
+    ok(True, "moved away unseen: status says so")
+    w.kill_worker("watch")
+    write(ctx + ".away/plain/page", "unseen\n")
+    time.sleep(1)
+    ok(out_of_step(w), "moved away unseen: not in step with what was moved")
+    equal(w.cat("/app/plain/page"), b"and again\n", "and nothing is copied")
+    os.rename(ctx + ".away", ctx)
+    wait_for(lambda: not out_of_step(w), 20, "it is there again")
+    equal(w.sync(60), 0, "moved back: in step")
+    equal(w.cat("/app/plain/page"), b"unseen\n", "with what was written")
+
+
+def removed_unseen(w, ctx):
+    """An empty directory that has no name any more is not the tree."""
+    shutil.copytree(ctx, ctx + ".new", symlinks=True)
+    w.kill_worker("watch", signal.SIGSTOP)
+    shutil.rmtree(ctx)
+    w.kill_worker("watch")
+    wait_for(lambda: out_of_step(w), 20, "status says that it is gone")
+    for worker in READERS:
+        w.kill_worker(worker)
+    time.sleep(1)
+    ok(out_of_step(w), "removed unseen: status says so")
+    equal(w.cat("/app/plain/page"), b"unseen\n", "and nothing is deleted")
+    os.rename(ctx + ".new", ctx)
+    wait_for(lambda: not out_of_step(w), 20, "another one is there")
+    equal(w.sync(60), 0, "another one in its place: in step")
+    assert_same_tree(w.engine, w.container(), ctx, "the tree of docker build",
+                     ["var/runs"])
+
+
 def main():
     with Engine() as engine:
         ctx = small_project()
         with Wharfd(engine, ctx) as w:
             moved(w, ctx)
             replaced_by_another(w, ctx)
+            unseen(w, ctx)
+            removed_unseen(w, ctx)
 
 
 run(main)
