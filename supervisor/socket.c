@@ -60,18 +60,40 @@ socket_bind(struct sockaddr_un *sun, const char *tmp)
 	return (fd);
 }
 
+/*
+ * Anybody may make the default directory of a user who has no runtime
+ * directory, and would own what is put there.  -1 after saying so.
+ */
+static int
+socket_check_dir(const char *dir)
+{
+	struct stat st;
+
+	if (stat(dir, &st) == -1) {
+		log_warn("%s", dir);
+		return (-1);
+	}
+	if (geteuid() == 0 || st.st_uid == geteuid() || st.st_uid == 0)
+		return (0);
+	log_warnx("%s belongs to another user (uid %u): choose another socket "
+	    "with -s", dir, st.st_uid);
+	return (-1);
+}
+
 /* A listening socket at path (0660, directory made 0750), or -1, logged. */
 int
 socket_listen(const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	char *dir = xstrdup(path), *tmp = NULL;
+	char *copy = xstrdup(path), *dir = dirname(copy), *tmp = NULL;
 	int fd = -1;
 
-	if (mkdir(dirname(dir), 0750) == -1 && errno != EEXIST) {
+	if (mkdir(dir, 0750) == -1 && errno != EEXIST) {
 		log_warn("%s: cannot make its directory", path);
 		goto out;
 	}
+	if (socket_check_dir(dir) == -1)
+		goto out;
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path)) {
 		log_warnx("%s: too long for a socket's path", path);
@@ -87,7 +109,7 @@ socket_listen(const char *path)
 		log_warn("%s", path);
 out:
 	free(tmp);
-	free(dir);
+	free(copy);
 	return (fd);
 }
 
