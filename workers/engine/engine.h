@@ -124,5 +124,8 @@ bool gate_check(const struct engine *e, const struct buf *json,
 /* The same for an image that was built for it. */
 bool gate_check_image(const struct engine *e, const struct buf *json,
     const struct conf_service *s);
+/* Whether an inspect's JSON shows a tag that is not the service's own. */
+bool gate_image_has_other_tags(const struct buf *json,
+    const struct conf_service *s);
 
 #endif

@@ -108,3 +108,18 @@ gate_check_image(const struct engine *e, const struct buf *json,
 	cJSON_Delete(o);
 	return (ours);
 }
+
+bool
+gate_image_has_other_tags(const struct buf *json, const struct conf_service *s)
+{
+	cJSON *o = json_parse(json->data, json->len, ENGINE_JSON_MAX, NULL);
+	const cJSON *tag;
+	bool other = false;
+
+	cJSON_ArrayForEach(tag, json_arr(o, "RepoTags"))
+		if (!cJSON_IsString(tag) ||
+		    strcmp(tag->valuestring, s->image) != 0)
+			other = true;
+	cJSON_Delete(o);
+	return (other);
+}

@@ -424,6 +424,12 @@ ops_image_inspected(struct job *j, unsigned status)
 		return;
 	}
 	ops_image_name(j, id, sizeof(id));
+	/* an image with one tag is removed by its id, whosever tag it is */
+	if (j->m.op == ENG_OP_IMAGE_REMOVE &&
+	    gate_image_has_other_tags(&j->answer, j->service)) {
+		job_fail(j, ERR_REFUSED, "somebody has tagged this image");
+		return;
+	}
 	if (j->m.op == ENG_OP_IMAGE_REMOVE) {
 		path = engine_path(j->e, "/images/%s%s", id,
 		    j->m.flags & ENG_FORCE ? "?force=1" : "");
