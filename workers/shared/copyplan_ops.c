@@ -108,16 +108,18 @@ name_cmp(const void *a, const void *b)
 	return strcmp(*x, *y);
 }
 
-/* Destinations of an operation, to be looked up in. */
+/* Where an operation puts files, not directories, to be looked up in. */
 static const char **
-sorted_files(const struct push_op *op)
+sorted_files(const struct push_op *op, size_t *n)
 {
 	const char **v = xcalloc(op->nfiles + 1, sizeof(*v));
 	size_t i;
 
+	*n = 0;
 	for (i = 0; i < op->nfiles; i++)
-		v[i] = op->files[i].to;
-	qsort(v, op->nfiles, sizeof(*v), name_cmp);
+		if (!op->files[i].dir)
+			v[(*n)++] = op->files[i].to;
+	qsort(v, *n, sizeof(*v), name_cmp);
 	return v;
 }
 
@@ -210,11 +212,11 @@ copy_again(struct planner *pl, size_t step, size_t upto, struct push_op *op)
 	const char **have;
 	char *from;
 	bool isdir;
-	size_t i, n = op->nfiles;
+	size_t i, n;
 
 	if (upto == 0)
 		return;
-	have = sorted_files(op);
+	have = sorted_files(op, &n);
 	for (i = 0; i < upto; i++) {
 		if (copyplan_provider(pl->p, step, pl->dests[i], &from,
 			&isdir) == COPYPLAN_FROM_CONTEXT &&
@@ -413,13 +415,13 @@ static void
 drop_below(const struct push_op *copies, struct removal *gone, size_t *n)
 {
 	const char **have;
-	size_t i, kept = 0;
+	size_t i, nhave, kept = 0;
 
 	if (*n == 0)
 		return;
-	have = sorted_files(copies);
+	have = sorted_files(copies, &nhave);
 	for (i = 0; i < *n; i++) {
-		if (below_copied(have, copies->nfiles, gone[i].dest))
+		if (below_copied(have, nhave, gone[i].dest))
 			free(gone[i].dest);
 		else
 			gone[kept++] = gone[i];
