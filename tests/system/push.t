@@ -77,6 +77,17 @@ def types(engine):
             if os.path.lexists(ctx + "/odd/" + n):
                 os.unlink(ctx + "/odd/" + n)
         in_step(engine, w, ctx, first, "odd names deleted")
+        for n, to in enumerate(["../../../etc/passwd", "../../opt", "/etc/x",
+                                "nothing/there", "../.././../../..", "."]):
+            becomes("%s/deep/link%d" % (ctx, n), "file")
+            remove("%s/deep/link%d" % (ctx, n))
+            os.symlink(to, "%s/deep/link%d" % (ctx, n))
+        in_step(engine, w, ctx, first, "links that lead out")
+        os.chmod(ctx + "/deep", 0o711)
+        os.unlink(ctx + "/deep/link1")
+        remove(ctx + "/t1")
+        os.mkdir(ctx + "/t1")
+        in_step(engine, w, ctx, first, "a directory and what it held")
 
 
 def meddled(engine):
@@ -98,6 +109,22 @@ def meddled(engine):
               "destination removed: it is made again")
         equal(w.cat("/opt/some/where/one"), b"once more\n",
               "destination removed: so is the deep one")
+
+
+def exceptions(engine):
+    """Directories that are left out, but not what is kept below them."""
+    ctx = context("FROM %s\nCOPY . /srv/all/\nRUN echo made >/srv/all/out/"
+                  "b/made\n%s" % (BASE, CMD),
+                  {"out/a/keep": "1\n", "out/b/keep": "2\n", "out/c": "3\n"})
+    write(ctx + "/.dockerignore", "out\n!out/a/keep\n!out/b/keep\n")
+    with Wharfd(engine, ctx) as w:
+        first = w.container()
+        os.unlink(ctx + "/out/a/keep")
+        in_step(engine, w, ctx, first, "the last file kept in a directory")
+        os.unlink(ctx + "/out/b/keep")
+        equal(w.sync(60), 0, "and in one with more in it: sync")
+        equal(w.cat("/srv/all/out/b/made"), b"made\n",
+              "what a step made in such a directory stays")
 
 
 def owners(engine):
@@ -205,7 +232,7 @@ def steps(engine):
 
 def main():
     with Engine() as engine:
-        for part in (types, meddled, owners, bare, mounts, steps):
+        for part in (types, meddled, exceptions, owners, bare, mounts, steps):
             if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
                 part(engine)
 

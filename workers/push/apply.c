@@ -239,7 +239,7 @@ apply_plan(struct task *j)
 		apply_ask_dest(j);
 		return;
 	}
-	effects_plan(&j->fx, s->plan, s->df, pp, &j->changes);
+	effects_plan(&j->fx, s->plan, s->df, pp, &j->changes, s->m);
 	push_plan_free(pp);
 	s->oracle.changes = NULL;
 	if (j->fx.verdict == EFFECTS_OK)
@@ -288,7 +288,7 @@ apply_record_intent(struct task *j)
 	}
 }
 
-static void apply_deliver(struct task *j);
+static void apply_hollow(struct task *j);
 
 static void
 apply_tell_start(struct task *j)
@@ -313,7 +313,15 @@ apply_intend(struct task *j)
 {
 	apply_record_intent(j);
 	apply_tell_start(j);
-	erase(j, &j->fx.erase, apply_deliver);
+	erase(j, &j->fx.erase, apply_hollow);
+}
+
+static void apply_deliver(struct task *j);
+
+static void
+apply_hollow(struct task *j)
+{
+	erase_empty(j, &j->fx.hollow, apply_deliver);
 }
 
 static void apply_confirm(struct task *j);

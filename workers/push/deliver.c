@@ -83,6 +83,26 @@ deliver_add_made(struct task *j)
 	return (0);
 }
 
+/* -1: not with this root; it is sent in a PUT of its own, at the end. */
+static int
+deliver_link(const struct deliver *d, struct item *it, const char *target)
+{
+	char *root = items_link_root(it->to, target, d->root);
+
+	if (root == NULL)
+		return (0);
+	if (it->moved)
+		it->torn = true; /* its text has changed since */
+	else {
+		free(it->root);
+		it->root = root;
+		root = NULL;
+		it->moved = true;
+	}
+	free(root);
+	return (-1);
+}
+
 /* Fill in what is at it->from now.  -1: it cannot be sent. */
 static int
 deliver_open(struct task *j, struct item *it, struct tarstream_entry *e,
@@ -106,17 +126,18 @@ deliver_open(struct task *j, struct item *it, struct tarstream_entry *e,
 		it->error = errno;
 		return (-1);
 	}
-	if (it->dir && d->st.type == TREE_DIR)
+	if (it->dir && d->st.type == TREE_DIR) {
 		e->type = TARSTREAM_DIR;
-	else if (!it->dir && d->st.type == TREE_LINK &&
+		return (0);
+	}
+	if (!it->dir && d->st.type == TREE_LINK &&
 	    tree_readlink(rootfd, it->from, target, size) != -1) {
 		e->type = TARSTREAM_SYMLINK;
 		e->target = target;
-	} else {
-		it->torn = true; /* not what it was: there is more to come */
-		return (-1);
+		return (deliver_link(d, it, target));
 	}
-	return (0);
+	it->torn = true; /* not what it was: there is more to come */
+	return (-1);
 }
 
 /* Begin the next item; one that cannot be sent is passed over. */
@@ -194,7 +215,7 @@ deliver_done(struct task *j)
 	for (; d->at < d->end; d->at++) {
 		struct item *it = &j->fx.items.v[d->at];
 
-		if (it->torn || it->error != 0)
+		if (it->torn || it->error != 0 || (it->moved && !d->second))
 			continue;
 		it->sent = true;
 		j->done.files += !it->dir;
@@ -398,6 +419,10 @@ deliver_go(struct task *j)
 	struct deliver *d = &j->put;
 	const struct items *l = &j->fx.items;
 
+	if (d->at == l->n && !d->second) {
+		d->second = true;
+		d->at = items_moved(&j->fx.items);
+	}
 	if (d->at == l->n) {
 		d->then(j);
 		return;
@@ -420,6 +445,7 @@ deliver(struct task *j, task_fn fn)
 	deliver_free(j);
 	j->put.at = 0;
 	j->put.tries = 0;
+	j->put.second = false;
 	j->put.then = fn;
 	deliver_go(j);
 }

@@ -233,3 +233,40 @@ erase(struct task *j, const struct paths *paths, task_fn fn)
 	else
 		erase_go(j);
 }
+
+static void
+erase_on_rmdir(void *arg, const struct eng_answer *a)
+{
+	struct task *j = arg;
+
+	if (eng_is_away(a) || (a->err == 0 && a->status == 404)) {
+		task_end_answer(j, "deleting", a);
+		return;
+	}
+	/* one that is not empty holds what the container made, and stays */
+	j->erase.then(j);
+}
+
+void
+erase_empty(struct task *j, const struct paths *paths, task_fn fn)
+{
+	struct buf b = { 0 };
+	size_t n = erase_chunk(paths, 0);
+
+	j->erase.then = fn;
+	j->erase.output.len = 0;
+	fields_add_str(&b, F_USER, "0");
+	fields_add_str(&b, F_WORKDIR, "/");
+	fields_add_str(&b, F_ARG, "rmdir");
+	fields_add_str(&b, F_ARG, "--");
+	for (size_t i = n; i-- > 0;)
+		if (json_is_text(paths->v[i], strlen(paths->v[i])))
+			fields_add_str(&b, F_ARG, paths->v[i]);
+	if (n > 0)
+		task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, erase_on_rmdir,
+		    erase_on_output);
+	else {
+		buf_free(&b);
+		fn(j);
+	}
+}

@@ -11,6 +11,7 @@
 #include "buf.h"
 #include "log.h"
 #include "workers/push/items.h"
+#include "workers/shared/path_clean.h"
 
 void
 paths_add(struct paths *l, const char *s)
@@ -80,6 +81,30 @@ items_mode(uint32_t mode)
 	return (mode & S_IXGRP ? mode & ~(uint32_t)S_ISGID : mode);
 }
 
+char *
+items_link_root(const char *to, const char *target, const char *root)
+{
+	char *joined, *clean, *up;
+	size_t n;
+
+	/* an absolute one is taken for one below the link */
+	if (*target == '/' || strcmp(root, "/") == 0)
+		return (NULL);
+	joined = xasprintf("%.*s/%s", (int)(strrchr(to, '/') - to), to,
+	    target);
+	clean = path_clean(joined, strlen(joined), &n);
+	free(joined);
+	if (clean == NULL || tree_path_below(clean, root)) {
+		free(clean);
+		return (NULL);
+	}
+	up = xstrdup(root);
+	while (strcmp(up, "/") != 0 && !tree_path_below(clean, up))
+		up[strrchr(up, '/') == up ? 1 : strrchr(up, '/') - up] = '\0';
+	free(clean);
+	return (up);
+}
+
 static void
 item_free(struct item *it)
 {
@@ -95,6 +120,7 @@ effects_free(struct effects *e)
 		item_free(&e->items.v[i]);
 	free(e->items.v);
 	paths_free(&e->erase);
+	paths_free(&e->hollow);
 	paths_free(&e->skipped);
 	memset(e, 0, sizeof(*e));
 	e->pending = -1;
@@ -140,6 +166,68 @@ effects_swap(struct effects *e, struct copyplan *p,
 			paths_add(&e->erase, places[i].dest);
 	}
 	copyplan_places_free(places, n);
+}
+
+/* Whether something is at or below a context path when all is done. */
+static bool
+effects_anything(const struct changes *changes, const struct manifest *m,
+    const char *dir)
+{
+	const char *p = NULL;
+	const struct change *ch;
+
+	for (size_t i = changes_from(changes, dir); i < changes->n &&
+	     tree_path_below(changes->v[i].path, dir); i++)
+		if (changes->v[i].now != TREE_ABSENT)
+			return (true);
+	while (manifest_next(m, dir, p, &p) != NULL) {
+		ch = changes_find(changes, p);
+		if (ch == NULL || ch->now != TREE_ABSENT)
+			return (true);
+	}
+	return (false);
+}
+
+/* The directory of a deleted path, where nothing but its entries made it. */
+static void
+effects_hollow(struct effects *e, struct copyplan *p, const char *path,
+    const struct changes *changes, const struct manifest *m)
+{
+	struct copyplan_place *places;
+	char *dir = xstrdup(path), *slash;
+	size_t n;
+
+	while ((slash = strrchr(dir, '/')) != NULL) {
+		*slash = '\0';
+		if (manifest_get(m, dir) != NULL ||
+		    changes_find(changes, dir) != NULL ||
+		    effects_anything(changes, m, dir))
+			break;
+		copyplan_map(p, dir, true, &places, &n);
+		for (size_t i = 0; i < n; i++)
+			if (copyplan_step_in_target(p, places[i].step) &&
+			    places[i].wins && strcmp(places[i].dest,
+				copyplan_step(p, places[i].step)->dest) != 0)
+				paths_add(&e->hollow, places[i].dest);
+		copyplan_places_free(places, n);
+	}
+	free(dir);
+}
+
+/* Each once, a directory before what is in it. */
+static void
+paths_unique(struct paths *l)
+{
+	size_t n = 0;
+
+	if (l->n > 0)
+		qsort(l->v, l->n, sizeof(*l->v), paths_cmp);
+	for (size_t i = 0; i < l->n; i++)
+		if (n > 0 && strcmp(l->v[i], l->v[n - 1]) == 0)
+			free(l->v[i]);
+		else
+			l->v[n++] = l->v[i];
+	l->n = n;
 }
 
 static void
@@ -193,7 +281,7 @@ effects_op(struct effects *e, struct copyplan *p, const struct dockerfile *df,
 void
 effects_plan(struct effects *e, struct copyplan *p,
     const struct dockerfile *df, const struct push_plan *pp,
-    const struct changes *changes)
+    const struct changes *changes, const struct manifest *m)
 {
 	effects_free(e);
 	if (pp->rebuild) {
@@ -204,11 +292,14 @@ effects_plan(struct effects *e, struct copyplan *p,
 	for (size_t i = 0; i < changes->n; i++)
 		if (change_swaps_dir(&changes->v[i]))
 			effects_swap(e, p, df, &changes->v[i]);
+		else if (changes->v[i].now == TREE_ABSENT)
+			effects_hollow(e, p, changes->v[i].path, changes, m);
 	for (size_t i = 0; i < pp->nstages; i++)
 		for (size_t k = 0; k < pp->stages[i].nops; k++)
 			effects_op(e, p, df, &pp->stages[i].ops[k],
 			    pp->reason);
 	paths_settle(&e->erase);
+	paths_unique(&e->hollow);
 }
 
 struct refresh {
@@ -301,6 +392,28 @@ item_cmp_root(const void *a, const void *b)
 	return (r != 0 ? r : item_cmp_to(a, b));
 }
 
+/* What still has to be sent comes last, by root. */
+static int
+item_cmp_left(const void *a, const void *b)
+{
+	const struct item *x = a, *y = b;
+
+	return (x->moved != y->moved ? (int)x->moved - (int)y->moved :
+				       item_cmp_root(a, b));
+}
+
+size_t
+items_moved(struct items *l)
+{
+	size_t i = l->n;
+
+	if (l->n > 0)
+		qsort(l->v, l->n, sizeof(*l->v), item_cmp_left);
+	while (i > 0 && l->v[i - 1].moved && !l->v[i - 1].sent)
+		i--;
+	return (i);
+}
+
 /* One of each destination, the last; and only what may be written. */
 static void
 items_settle(struct effects *e, const struct copyplan *p,
@@ -328,20 +441,27 @@ items_settle(struct effects *e, const struct copyplan *p,
 		qsort(l->v, l->n, sizeof(*l->v), item_cmp_root);
 }
 
+/* Drop the paths that are not ours to touch. */
+static void
+paths_allow(struct effects *e, struct paths *l, const struct facts *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		/* never all of a container */
+		if (strcmp(l->v[i], "/") == 0 ||
+		    !effects_allow(e, f, l->v[i]))
+			free(l->v[i]);
+		else
+			l->v[n++] = l->v[i];
+	l->n = n;
+}
+
 void
 effects_place(struct effects *e, const struct copyplan *p,
     const struct facts *f)
 {
-	size_t n = 0;
-
 	items_settle(e, p, f);
-	for (size_t i = 0; i < e->erase.n; i++) {
-		/* never all of a container */
-		if (strcmp(e->erase.v[i], "/") == 0 ||
-		    !effects_allow(e, f, e->erase.v[i]))
-			free(e->erase.v[i]);
-		else
-			e->erase.v[n++] = e->erase.v[i];
-	}
-	e->erase.n = n;
+	paths_allow(e, &e->erase, f);
+	paths_allow(e, &e->hollow, f);
 }

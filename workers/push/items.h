@@ -21,6 +21,7 @@ struct item {
 	struct owner owner;
 	bool chmod;
 	uint32_t mode; /* with chmod */
+	bool moved; /* a link that needs another root than the others */
 	/* what became of it */
 	bool sent; /* its bytes are in a PUT that was answered well */
 	bool torn; /* changed or vanished under the reader */
@@ -50,10 +51,27 @@ void paths_free(struct paths *l);
  */
 uint32_t items_mode(uint32_t mode);
 
+/*
+ * The engine refuses a link whose text leads out of the directory that it
+ * unpacks in (go-archive: "invalid symlink").  NULL when `root` will do for
+ * the link at `to`; else the nearest directory above it that does, the
+ * caller's to free.
+ */
+char *items_link_root(const char *to, const char *target, const char *root);
+
+/* Sort the moved behind the others; the index of the first that is unsent. */
+size_t items_moved(struct items *l);
+
 /* What a plan comes to. */
 struct effects {
 	struct items items;
 	struct paths erase;   /* absolute */
+	/*
+	 * Directories that no rule includes and that came into being for what
+	 * was in them, which is gone: to be removed if they are empty.  The
+	 * deepest is last.
+	 */
+	struct paths hollow;
 	struct paths skipped; /* lie in a bind mount: hidden from the image */
 	int32_t pending;      /* instruction of the first RUN to replay, -1 */
 	enum {
@@ -73,7 +91,7 @@ void items_add(struct items *l, const char *from, const char *to, bool dir,
  */
 void effects_plan(struct effects *e, struct copyplan *p,
     const struct dockerfile *df, const struct push_plan *pp,
-    const struct changes *changes);
+    const struct changes *changes, const struct manifest *m);
 
 /* The whole of one COPY step, for a refresh. */
 void effects_step(struct effects *e, struct copyplan *p, size_t step);

@@ -73,6 +73,7 @@ struct deliver {
 	struct tree_stat st; /* of cur */
 	int64_t scanned_ns;
 	bool any;       /* something was added */
+	bool second;    /* the links that need another root */
 	struct tarstream *ts;
 	int fd;         /* the pipe's writing end, or -1 */
 	uint32_t req;   /* the PUT */
@@ -182,6 +183,8 @@ void deliver_free(struct task *j);
 
 /* erase.c: delete these paths, then fn; what stays is task_trouble */
 void erase(struct task *j, const struct paths *paths, task_fn fn);
+/* Remove those of these directories that are empty, the last first. */
+void erase_empty(struct task *j, const struct paths *paths, task_fn fn);
 /* How many of the paths from `at` on fit into one exec. */
 size_t erase_chunk(const struct paths *p, size_t at);
 
