@@ -117,6 +117,9 @@ struct plan {
 	size_t removing; /* services whose container goes at the end */
 };
 
+/* handlers.c: the worker as worker_main() and tests run it */
+extern const struct worker_ops plan_ops;
+
 /* service.c: what happens next */
 void plan_next(struct service *s);
 void plan_fail(struct service *s, const char *fmt, ...)
