@@ -11,6 +11,7 @@
 #define HURRY_MS       5000 /* but actions wait no longer than that */
 #define CRASHES_HALVE  2
 #define CRASHES_ASIDE  3
+#define TAKE_AGAIN_MS  1000 /* when watch refuses */
 
 static void batch_on_answer(void *arg, struct frame *f);
 
@@ -35,9 +36,33 @@ void
 batch_forget(struct service *s)
 {
 	s->batch = s->applied = s->acked = 0;
-	s->upto = s->applied_upto = s->acked_upto = 0;
+	s->upto = s->applied_upto = s->acked_upto = s->tree_upto = 0;
 	s->scanned = false;
 	verbs_watch_restarted(s);
+}
+
+/*
+ * A frame of watch has come.  A TAKE that is cancelled for a newer one just
+ * when watch dies brings no ERR_WORKER_LOST, so the generation tells.
+ */
+void
+batch_watch_is(struct service *s, uint32_t generation)
+{
+	if (s->watch_gen == generation)
+		return;
+	if (s->watch_gen != 0)
+		batch_forget(s);
+	s->watch_gen = generation;
+}
+
+/* All that was taken is in the container. */
+void
+batch_applied(struct service *s)
+{
+	if (s->work != NULL)
+		return;
+	s->applied = s->batch;
+	s->applied_upto = s->upto;
 }
 
 void
@@ -132,8 +157,38 @@ work_halve(struct service *s, struct work *k)
 	work_free(s, k);
 }
 
-/* A worker died while k was in flight. */
+/* Let the others go first. */
+static void
+work_last(struct service *s, struct work *k)
+{
+	struct work **p;
+
+	for (p = &s->work; *p != k; p = &(*p)->next)
+		continue;
+	*p = k->next;
+	while (*p != NULL)
+		p = &(*p)->next;
+	k->next = NULL;
+	*p = k;
+}
+
+/* What has killed over and over goes behind the rest. */
 void
+work_sort(struct service *s)
+{
+	size_t n = 0;
+
+	for (const struct work *k = s->work; k != NULL; k = k->next)
+		n++;
+	for (; n > 0 && s->work->crashes >= CRASHES_ASIDE; n--)
+		work_last(s, s->work);
+}
+
+/*
+ * A worker died while k was in flight.  False when nothing is left but to
+ * stop trying: a subtree that cannot be split kills whoever compares it.
+ */
+bool
 work_crashed(struct service *s, struct work *k)
 {
 	struct fields t = { k->paths.data, k->paths.len };
@@ -144,6 +199,9 @@ work_crashed(struct service *s, struct work *k)
 	else if (k->npaths == 1 && k->crashes >= CRASHES_ASIDE &&
 	    fields_count(&t, F_PATH) == 1)
 		work_set_aside(s, k);
+	work_sort(s);
+	return (s->work == NULL || s->work->npaths > 1 ||
+	    s->work->crashes < CRASHES_ASIDE);
 }
 
 /* A path that changed again gets another chance. */
@@ -178,15 +236,21 @@ batch_accept(struct service *s, struct frame *f)
 		if (s->set_aside.len > 0)
 			batch_unset_aside(s, &fl);
 	}
-	if (m->flags & BATCH_SCAN)
-		s->scanned = true;
 	s->batch = m->batch;
 	s->upto = m->upto;
 	if (paths.len > 0) {
 		work_add(s, &paths, m->seen_ns);
 		batch_touch(s);
-	}
+	} else
+		/* only the number moves: somebody may wait for it */
+		batch_applied(s);
 	buf_free(&paths);
+}
+
+static void
+batch_on_timer(void *arg)
+{
+	batch_take(arg);
 }
 
 static void
@@ -195,6 +259,8 @@ batch_on_answer(void *arg, struct frame *f)
 	struct service *s = arg;
 
 	s->take_id = 0;
+	if (f->source == PROC_WATCH)
+		batch_watch_is(s, f->head.generation);
 	if (rpc_err(f) == ERR_WORKER_LOST)
 		batch_forget(s);
 	else if (f->head.type == MSG_WATCH_BATCH)
@@ -202,6 +268,8 @@ batch_on_answer(void *arg, struct frame *f)
 	else {
 		log_warnx("%s: watch does not answer: %s", s->conf->name,
 		    err_name(rpc_err(f)));
+		loop_timer_in_ms(s->w->loop, &s->take_timer, TAKE_AGAIN_MS,
+		    batch_on_timer, s);
 		return;
 	}
 	batch_take(s);

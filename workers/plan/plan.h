@@ -26,12 +26,20 @@ struct work {
 	int64_t seen_ns;   /* oldest change, CLOCK_MONOTONIC; 0: none */
 };
 
+/* A request of control; it is answered when no service is left. */
+struct order {
+	uint32_t id;       /* of the request */
+	size_t left;       /* waiters that point here */
+	int code;          /* sysexits; of the worst service */
+	char text[320];
+};
+
 struct waiter {
 	struct waiter *next;
-	uint32_t id;       /* of control's request */
 	uint32_t sync_id;  /* open WATCH_SYNC, 0: answered */
 	bool synced;
 	uint64_t upto;     /* the change that has to be live */
+	struct order *order;
 };
 
 enum plan_op {
@@ -45,7 +53,7 @@ enum plan_op {
 	OP_APPLY,
 	OP_STEPS,
 	OP_RESTART,
-	OP_REMOVE,   /* the end */
+	OP_REMOVE,   /* the end: end.c */
 };
 
 /* What the last finished job did, for status. */
@@ -63,11 +71,14 @@ struct service {
 	bool engine_up;
 	bool root_gone;
 	bool scanned;      /* by the present watch generation */
+	uint32_t watch_gen; /* whose numbers these are; 0: none yet */
+	uint64_t tree_upto; /* number of the last change it told of */
 	bool listed;
 	char id[PLAN_ID_LEN];       /* the container; "": none */
 	char image_id[PLAN_ID_LEN]; /* it was made from */
 	char built_id[PLAN_ID_LEN]; /* image of the last build */
 	bool running;
+	bool paused;
 	bool attached;     /* push holds its manifest */
 	int64_t started_ns; /* wall clock of its last start */
 	char ports[256];    /* where it is published, as told last */
@@ -76,6 +87,7 @@ struct service {
 	bool whole;        /* deliver everything again */
 	bool no_cache;
 	int64_t restart_after_ns; /* copies that a restart makes live */
+	int64_t restarted_for; /* the same, of the last restart or start */
 	bool force_restart;
 	bool blocked;      /* fails until something changes */
 	char why[256];     /* why it is not in step; "" */
@@ -99,14 +111,21 @@ struct service {
 	uint32_t job_id;   /* open request to push or image */
 	mono_t op_began;
 	int64_t job_seen_ns;
+	int64_t act_seen_ns; /* oldest change that waits for an action */
+	/* what was asked for and is being done; it comes back if that fails */
+	bool job_whole, job_restart, job_no_cache;
 	unsigned retries;
+	mono_t retry_at;   /* nothing is begun before */
 	struct loop_timer timer;
-	struct replace *replace;
+	struct loop_timer take_timer;
 	int manifest_fd;   /* of the last build, until push has it */
 	struct last last;
 	struct buf builds; /* fields of the build's status item */
 	bool was_in_step;
 	struct waiter *waiters;
+	/* the end */
+	unsigned end_at;
+	bool ended;
 };
 
 struct plan {
@@ -120,6 +139,9 @@ struct plan {
 /* handlers.c: the worker as worker_main() and tests run it */
 extern const struct worker_ops plan_ops;
 
+/* Free what start made; a worker just ends.  Takes NULL. */
+void plan_free(struct plan *p);
+
 /* service.c: what happens next */
 void plan_next(struct service *s);
 void plan_fail(struct service *s, const char *fmt, ...)
@@ -128,37 +150,60 @@ void plan_retry(struct service *s, const char *why);
 void plan_op_begin(struct service *s, enum plan_op op);
 void plan_op_end(struct service *s);
 bool plan_in_step(const struct service *s);
+/* Nothing that is under way brings it into step. */
+bool plan_is_stuck(const struct service *s);
 const char *plan_why(const struct service *s);
 
 /* batch.c: changes from watch */
 void batch_take(struct service *s);
 void batch_forget(struct service *s);
 void batch_ack(struct service *s);
+void batch_applied(struct service *s);
+void batch_watch_is(struct service *s, uint32_t generation);
 void batch_touch(struct service *s);
 struct work *work_add(struct service *s, const struct buf *paths,
     int64_t seen_ns);
 void work_free(struct service *s, struct work *k);
-void work_crashed(struct service *s, struct work *k);
+void work_sort(struct service *s);
+bool work_crashed(struct service *s, struct work *k);
 
 /* act.c: single operations on the container */
-void act_list(struct service *s);
-void act_attach(struct service *s);
-void act_inspect(struct service *s);
+uint32_t act_ask(struct service *s, enum msg_type type, enum eng_op op,
+    uint32_t flags, eng_cb cb);
+void act_failed(struct service *s, const char *what,
+    const struct eng_answer *a);
 void act_start(struct service *s);
+void act_restart(struct service *s);
+
+/* inventory.c: what is there */
+void act_list(struct service *s);
+void act_inspect(struct service *s);
+int act_read_state(struct service *s, const struct eng_answer *a);
+
+/* pushing.c: what push does */
+void act_attach(struct service *s);
 void act_apply(struct service *s);
 void act_steps(struct service *s);
-void act_restart(struct service *s);
-void act_remove(struct service *s);
+void act_cancelled(struct service *s);
+
+/* end.c: what was made is taken away */
+void end_next(struct service *s);
+void end_give_up(struct service *s);
 
 /* replace.c: build, and put a new container in the old one's place */
 void replace_build(struct service *s);
 void replace_begin(struct service *s);
+/* Remove new_id (may be ""), bring the container that was put aside back. */
+void replace_recover(struct service *s, const char *new_id,
+    const char *old_id);
 
 /* verbs.c: control's requests */
 void verbs_do(struct worker *w, struct frame *f);
 void verbs_cancel(struct worker *w, struct frame *f);
 void verbs_status(struct worker *w, struct frame *f);
 void verbs_settle(struct service *s);
+/* Drop all who wait, without an answer. */
+void verbs_forget(struct service *s);
 void verbs_watch_restarted(struct service *s);
 
 /* ports.c: tell where the container is published, from its inspection */

@@ -3,7 +3,8 @@
  *
  * The old container is only removed when the new one has started: whatever
  * fails before leaves the old one as it was.  A plan that dies in the middle
- * leaves containers that act_list finds by their labels and clears away.
+ * leaves containers that act_list finds by their labels: it clears them away,
+ * or goes the way back here when the new one has not been started.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,11 @@ struct replace {
 	char old_image[PLAN_ID_LEN];
 	struct buf ports;    /* PORT fields: what the image exposes */
 	bool any_port;       /* the exposed numbers are taken on the host */
+	bool again;          /* from the start, with other ports */
+	bool stopped;        /* the old one, by us */
+	bool aside;          /* the old one has its other name */
+	bool recover;        /* only the way back, of an earlier plan */
+	enum replace_at failed_at;
 	char error[256];
 };
 
@@ -119,9 +125,16 @@ replace_create(struct replace *r)
 static void
 replace_free(struct replace *r)
 {
-	r->s->replace = NULL;
 	buf_free(&r->ports);
 	free(r);
+}
+
+/* The order stands until a new container does; what came since stays too. */
+static void
+replace_again(struct service *s)
+{
+	s->need_rebuild = true;
+	s->no_cache |= s->job_no_cache;
 }
 
 /* The new container stands in the old one's place. */
@@ -142,12 +155,13 @@ replace_done(struct replace *r)
 	/* it was made of all that was known; the comparison finds the rest */
 	while (s->work != NULL)
 		work_free(s, s->work);
-	s->attached = false;
+	s->attached = s->paused = false;
 	s->running = true;
-	s->need_rebuild = s->need_steps = s->need_start = false;
+	s->need_steps = s->need_start = false;
 	s->whole = s->force_restart = false;
-	s->restart_after_ns = 0;
-	s->climbed[0] = '\0';
+	s->restart_after_ns = s->restarted_for = s->act_seen_ns = 0;
+	if (!s->need_rebuild)
+		s->climbed[0] = '\0';
 	s->need_inspect = true;
 	s->retries = 0;
 	replace_free(r);
@@ -155,41 +169,97 @@ replace_done(struct replace *r)
 	plan_next(s);
 }
 
+/* What is there is listed anew, leftovers are cleared away. */
+static void
+replace_give_up(struct replace *r)
+{
+	struct service *s = r->s;
+
+	s->listed = false;
+	if (!r->recover)
+		replace_again(s);
+	replace_free(r);
+	plan_retry(s, "replacing the container");
+}
+
+/* As before; the way back has been gone. */
 static void
 replace_undone(struct replace *r)
 {
 	struct service *s = r->s;
+	bool start = r->failed_at == AT_START_NEW;
 	char error[256];
 
+	if (r->recover) {
+		if (!r->aside)
+			log_info("%s: a replacement was cut short; the old "
+			    "container is back", s->conf->name);
+		replace_give_up(r);
+		return;
+	}
 	strlcpy(error, r->error, sizeof(error));
 	replace_free(r);
-	plan_fail(s, "the new container does not start: %s", error);
+	replace_again(s);
+	s->need_inspect = true;
+	if (error[0] != '\0') {
+		plan_fail(s, start ? "the new container does not start: %s" :
+				     "the container cannot be replaced: %s",
+		    error);
+		return;
+	}
+	/* not a failure: the end has come in between */
+	plan_op_end(s);
+	plan_next(s);
+}
+
+/* Steps that there is nothing to do for. */
+static bool
+replace_skips(struct replace *r)
+{
+	const struct service *s = r->s;
+	bool old = r->old_id[0] != '\0';
+
+	switch (r->at) {
+	case AT_NETWORK: /* a chosen one: nothing is published by itself */
+		if (s->conf->network != NULL)
+			r->ports.len = 0;
+		return (r->ports.len == 0);
+	case AT_STOP_OLD:
+	case AT_RENAME_OLD:
+		return (!old || r->aside);
+	case AT_REMOVE_OLD:
+		return (!old);
+	case AT_FORGET_IMAGE:
+		return (r->old_image[0] == '\0' ||
+		    strcmp(r->old_image, s->built_id) == 0);
+	case AT_UNDO_NEW:
+		return (r->new_id[0] == '\0');
+	case AT_UNDO_RENAME:
+		return (!old || !r->aside);
+	case AT_UNDO_START:
+		return (!old || !r->stopped);
+	default:
+		return (false);
+	}
+}
+
+static void
+replace_forget_image(struct replace *r)
+{
+	struct buf b = { 0 };
+
+	fields_add_str(&b, F_IMAGE_ID, r->old_image);
+	replace_ask(r, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE, 0, 0, &b);
+	buf_free(&b);
 }
 
 static void
 replace_step(struct replace *r)
 {
-	const struct conf_service *conf = r->s->conf;
-
 	if (r->s->w->stopping && r->at < AT_STOP_OLD)
-		r->at = r->new_id[0] != '\0' ? AT_UNDO_NEW : AT_UNDONE;
-	/* without an old one there is nothing to put aside or to bring back */
-	if (r->old_id[0] == '\0' &&
-	    (r->at == AT_STOP_OLD || r->at == AT_RENAME_OLD))
-		r->at = AT_RENAME_NEW;
-	if (r->old_id[0] == '\0' && r->at == AT_REMOVE_OLD)
-		r->at = AT_DONE;
-	if (r->old_id[0] == '\0' && r->at == AT_UNDO_RENAME)
-		r->at = AT_UNDONE;
-	if (r->at == AT_FORGET_IMAGE && (r->old_image[0] == '\0' ||
-	    strcmp(r->old_image, r->s->built_id) == 0))
-		r->at = AT_DONE;
-	/* a network was chosen: nothing is published by itself */
-	if (r->at == AT_NETWORK && (r->ports.len == 0 ||
-	    conf->network != NULL)) {
-		r->ports.len = 0;
-		r->at = AT_CREATE;
-	}
+		r->at = AT_UNDO_NEW;
+	while (replace_skips(r))
+		r->at++;
 	switch (r->at) {
 	case AT_IMAGE:
 		replace_inspect_image(r);
@@ -201,6 +271,7 @@ replace_step(struct replace *r)
 		replace_create(r);
 		break;
 	case AT_STOP_OLD:
+		r->stopped = true;
 		replace_container(r, ENG_OP_STOP, r->old_id, NULL);
 		break;
 	case AT_RENAME_OLD:
@@ -215,14 +286,12 @@ replace_step(struct replace *r)
 	case AT_REMOVE_OLD:
 		replace_container(r, ENG_OP_REMOVE, r->old_id, NULL);
 		break;
-	case AT_FORGET_IMAGE: {
-		struct buf b = { 0 };
-
-		fields_add_str(&b, F_IMAGE_ID, r->old_image);
-		replace_ask(r, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE, 0, 0, &b);
-		buf_free(&b);
+	case AT_FORGET_IMAGE:
+		replace_forget_image(r);
 		break;
-	}
+	case AT_DONE:
+		replace_done(r);
+		break;
 	case AT_UNDO_NEW:
 		replace_container(r, ENG_OP_REMOVE, r->new_id, NULL);
 		break;
@@ -231,9 +300,6 @@ replace_step(struct replace *r)
 		break;
 	case AT_UNDO_START:
 		replace_container(r, ENG_OP_START, r->old_id, NULL);
-		break;
-	case AT_DONE:
-		replace_done(r);
 		break;
 	case AT_UNDONE:
 		replace_undone(r);
@@ -275,45 +341,73 @@ replace_wants_other_ports(struct replace *r, const struct eng_answer *a)
 		strstr(a->error, "address already in use") != NULL));
 }
 
+/* It cannot be done: the way back, and perhaps a second try. */
+static void
+replace_turn_back(struct replace *r, const struct eng_answer *a)
+{
+	if (r->at == AT_START_NEW && replace_wants_other_ports(r, a)) {
+		r->any_port = r->again = true;
+		log_info("%s: the exposed ports are taken on this host; the "
+		    "engine chooses others", r->s->conf->name);
+	} else {
+		r->failed_at = r->at;
+		log_escape(r->error, sizeof(r->error), a->error,
+		    strlen(a->error));
+		if (r->error[0] == '\0')
+			snprintf(r->error, sizeof(r->error), "status %u",
+			    a->status);
+	}
+	r->at = AT_UNDO_NEW;
+}
+
 static void
 replace_failed(struct replace *r, const struct eng_answer *a)
 {
-	struct service *s = r->s;
+	bool gone = a->err == 0 && a->status == 404;
 
-	log_escape(r->error, sizeof(r->error), a->error, strlen(a->error));
-	if (eng_is_away(a) || a->status == 404) {
-		/* what is there is listed anew, leftovers are cleared away */
-		s->listed = false;
-		replace_free(r);
-		plan_retry(s, "replacing the container");
+	if (eng_is_away(a) || (gone && r->at <= AT_CREATE)) {
+		/* away, or the image is not there any more */
+		replace_give_up(r);
 		return;
 	}
+	if (gone && (r->at == AT_STOP_OLD || r->at == AT_RENAME_OLD))
+		r->old_id[0] = '\0'; /* somebody has removed it */
+	else if (r->at < AT_REMOVE_OLD)
+		replace_turn_back(r, a);
+	else
+		/* what stays is seen by the next list, or is still in use */
+		r->at++;
+	replace_step(r);
+}
+
+/* What an answer brings that later steps need. */
+static void
+replace_keep(struct replace *r, const struct eng_answer *a)
+{
+	struct buf b = { 0 };
+
 	switch (r->at) {
-	case AT_START_NEW:
-		if (replace_wants_other_ports(r, a)) {
-			r->any_port = true;
-			log_info("%s: the exposed ports are taken on this "
-			    "host; the engine chooses others", s->conf->name);
-			s->listed = false;
-		}
-		r->at = AT_UNDO_NEW;
+	case AT_IMAGE:
+		replace_read_ports(r, a);
 		break;
-	case AT_RENAME_NEW:
-		r->at = AT_UNDO_NEW;
+	case AT_CREATE:
+		strlcpy(r->new_id, a->id, sizeof(r->new_id));
+		break;
+	case AT_RENAME_OLD:
+		r->aside = true;
+		break;
+	case AT_UNDO_RENAME:
+		r->aside = false;
 		break;
 	case AT_REMOVE_OLD:
-		r->at = AT_FORGET_IMAGE;
-		break;
-	case AT_FORGET_IMAGE: /* something else uses it */
-		r->at = AT_DONE;
-		break;
-	case AT_UNDO_NEW:
-		r->at = AT_UNDO_RENAME;
+		fields_add_str(&b, F_CONTAINER_ID, r->old_id);
+		worker_event(r->s->w, EVENT_CONTAINER_REMOVE, r->s->conf,
+		    r->s->job, &b);
+		buf_free(&b);
 		break;
 	default:
-		r->at = r->new_id[0] != '\0' ? AT_UNDO_NEW : AT_UNDONE;
+		break;
 	}
-	replace_step(r);
 }
 
 static void
@@ -330,15 +424,12 @@ replace_on_answer(void *arg, const struct eng_answer *a)
 		replace_failed(r, a);
 		return;
 	}
-	if (r->at == AT_IMAGE)
-		replace_read_ports(r, a);
-	if (r->at == AT_CREATE)
-		strlcpy(r->new_id, a->id, sizeof(r->new_id));
+	replace_keep(r, a);
 	if (r->at == AT_UNDO_NEW) {
 		r->new_id[0] = '\0';
 		/* the same again with ports that the engine chooses */
-		if (r->any_port && !r->s->listed) {
-			r->s->listed = true;
+		if (r->again && !r->s->w->stopping) {
+			r->again = false;
 			r->at = AT_IMAGE;
 			replace_step(r);
 			return;
@@ -349,19 +440,39 @@ replace_on_answer(void *arg, const struct eng_answer *a)
 }
 
 void
+replace_recover(struct service *s, const char *new_id, const char *old_id)
+{
+	struct replace *r = xcalloc(1, sizeof(*r));
+
+	plan_op_begin(s, OP_REPLACE);
+	r->s = s;
+	r->recover = r->aside = r->stopped = true;
+	r->at = AT_UNDO_NEW;
+	strlcpy(r->new_id, new_id, sizeof(r->new_id));
+	strlcpy(r->old_id, old_id, sizeof(r->old_id));
+	replace_step(r);
+}
+
+void
 replace_begin(struct service *s)
 {
 	struct replace *r = xcalloc(1, sizeof(*r));
 
 	plan_op_begin(s, OP_REPLACE);
 	r->s = s;
-	s->replace = r;
 	strlcpy(r->old_id, s->id, sizeof(r->old_id));
 	strlcpy(r->old_image, s->image_id, sizeof(r->old_image));
 	replace_step(r);
 }
 
 /* Building. */
+
+static bool
+replace_awaits(const struct service *s, const struct frame *f)
+{
+	return (s->op == OP_BUILD && s->job_id == f->head.id &&
+	    (f->head.flags & F_MORE) == 0);
+}
 
 static void
 replace_on_built(void *arg, struct frame *f)
@@ -370,8 +481,11 @@ replace_on_built(void *arg, struct frame *f)
 	const struct msg_build_done *m = frame_fixed(f);
 	char *id, *error, esc[200] = "";
 
+	if (!replace_awaits(s, f))
+		return;
 	s->builds.len = 0;
 	if (f->head.type != MSG_BUILD_DONE) {
+		replace_again(s);
 		if (rpc_err(f) == ERR_WORKER_LOST)
 			s->retries = 0;
 		plan_retry(s, err_name(rpc_err(f)));
@@ -386,15 +500,19 @@ replace_on_built(void *arg, struct frame *f)
 		if (s->manifest_fd != -1)
 			close(s->manifest_fd);
 		s->manifest_fd = frame_take_fd(f);
-		s->no_cache = false;
 		log_info("%s: built %.19s from %llu files in %lld ms",
 		    s->conf->name, id, (unsigned long long)m->files,
 		    (long long)mono_diff_ms(mono_now(), s->op_began));
 		replace_begin(s);
-	} else if (m->result == RESULT_FAILED)
-		plan_fail(s, "the build failed: %s", esc);
-	else
-		plan_retry(s, esc);
+	} else {
+		replace_again(s);
+		if (m->result == RESULT_RETRY ||
+		    m->result == RESULT_CANCELLED)
+			plan_retry(s, esc);
+		else
+			plan_fail(s, "the build failed: %s", esc[0] != '\0' ?
+			    esc : "no image and manifest have come of it");
+	}
 	free(id);
 	free(error);
 }
@@ -414,8 +532,11 @@ replace_build(struct service *s)
 		log_info("%s: the image is built anew: %s", s->conf->name,
 		    s->climbed);
 	}
-	s->need_rebuild = true;
 	plan_op_begin(s, OP_BUILD);
+	/* who asks for one from now on means one that begins later */
+	s->need_rebuild = false;
+	s->job_no_cache = s->no_cache;
+	s->no_cache = false;
 	s->job = m.job;
 	s->builds.len = 0;
 	fields_add_str(&s->builds, F_SERVICE, s->conf->name);

@@ -17,15 +17,16 @@ plan_on_timer(void *arg)
 }
 
 static void
-plan_wait_ms(struct service *s, int64_t ms)
+plan_wait_until(struct service *s, mono_t when)
 {
-	loop_timer_in_ms(s->w->loop, &s->timer, ms, plan_on_timer, s);
+	loop_timer_set(s->w->loop, &s->timer, when, plan_on_timer, s);
 }
 
 void
 plan_op_begin(struct service *s, enum plan_op op)
 {
 	s->op = op;
+	s->job_id = 0;
 	s->op_began = mono_now();
 	loop_timer_cancel(&s->timer);
 }
@@ -61,18 +62,22 @@ plan_retry(struct service *s, const char *why)
 
 	for (unsigned i = 0; i < s->retries && ms < RETRY_LAST_MS; i++)
 		ms *= 2;
+	if (ms > RETRY_LAST_MS)
+		ms = RETRY_LAST_MS;
 	s->retries++;
 	log_debug("%s: again in %lld ms: %s", s->conf->name, (long long)ms,
 	    why);
 	plan_op_end(s);
-	plan_wait_ms(s, ms);
-	verbs_settle(s);
+	s->retry_at = mono_add_ms(mono_now(), ms);
+	plan_next(s);
 }
 
 static bool
 plan_wants_restart(const struct service *s)
 {
-	return (s->force_restart || s->restart_after_ns > s->started_ns);
+	/* an engine with a clock of its own is not asked twice */
+	return (s->force_restart || (s->restart_after_ns > s->started_ns &&
+	    s->restart_after_ns > s->restarted_for));
 }
 
 static bool
@@ -85,10 +90,24 @@ plan_has_needs(const struct service *s)
 bool
 plan_in_step(const struct service *s)
 {
-	return (s->engine_up && s->scanned && !s->root_gone && s->attached &&
-	    s->running && s->work == NULL && !plan_has_needs(s) &&
-	    !s->blocked && s->set_aside.len == 0 && s->op == OP_NONE &&
-	    s->acked == s->batch);
+	return (s->engine_up && s->listed && s->scanned && !s->root_gone &&
+	    s->attached && s->running && !s->paused && s->work == NULL &&
+	    !plan_has_needs(s) && !s->blocked && s->set_aside.len == 0 &&
+	    s->op == OP_NONE && s->acked == s->batch &&
+	    s->acked_upto >= s->tree_upto);
+}
+
+bool
+plan_is_stuck(const struct service *s)
+{
+	if (s->op != OP_NONE || !s->engine_up)
+		return (false);
+	if (s->blocked || s->root_gone || s->paused)
+		return (true);
+	/* all is delivered that can be, and yet it is not live */
+	return (s->listed && s->attached && s->work == NULL &&
+	    !plan_has_needs(s) && s->acked == s->batch &&
+	    (!s->running || s->set_aside.len > 0));
 }
 
 const char *
@@ -100,6 +119,8 @@ plan_why(const struct service *s)
 		return ("the engine is away");
 	if (s->root_gone)
 		return ("the directory is gone");
+	if (s->paused)
+		return ("the container is paused");
 	if (s->why[0] != '\0')
 		return (s->why);
 	if (s->set_aside.len > 0)
@@ -142,7 +163,7 @@ plan_is_quiet(struct service *s)
 
 	if (now.ns >= s->quiet_at.ns)
 		return (true);
-	plan_wait_ms(s, mono_diff_ms(s->quiet_at, now) + 1);
+	plan_wait_until(s, s->quiet_at);
 	return (false);
 }
 
@@ -167,30 +188,35 @@ plan_next_action(struct service *s)
 	} else if (plan_wants_restart(s)) {
 		if (plan_is_quiet(s))
 			act_restart(s);
-	} else
+	} else {
+		s->retries = 0;
 		batch_ack(s);
+	}
 }
 
 static void
 plan_next_op(struct service *s)
 {
-	if (!s->engine_up || s->root_gone || loop_timer_is_set(&s->timer))
+	if (!s->engine_up || s->root_gone)
 		return;
-	if (!s->listed)
-		act_list(s);
-	else if (s->need_inspect && s->id[0] != '\0')
+	if (mono_now().ns < s->retry_at.ns)
+		plan_wait_until(s, s->retry_at);
+	else if (!s->listed) {
+		if (!s->blocked)
+			act_list(s);
+	} else if (s->need_inspect && s->id[0] != '\0')
 		act_inspect(s);
-	else if (!s->blocked)
+	else if (!s->blocked && !s->paused)
 		plan_next_action(s);
 }
 
 void
 plan_next(struct service *s)
 {
-	if (s->op != OP_NONE)
+	if (s->op != OP_NONE || s->ended)
 		return;
 	if (s->w->stopping)
-		act_remove(s);
+		end_next(s);
 	else
 		plan_next_op(s);
 	plan_announce(s);

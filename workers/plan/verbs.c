@@ -1,6 +1,7 @@
 /*
  * What control asks: sync, push, restart, rebuild, status.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -9,39 +10,49 @@
 
 static void verbs_on_synced(void *arg, struct frame *f);
 
-static struct waiter **
-waiter_find(struct service *s, uint32_t id)
+/* One service less to wait for; the last one answers. */
+static void
+order_leave(struct worker *w, struct order *o, bool answer)
 {
-	struct waiter **p;
+	struct msg_num m = { .n = (uint64_t)o->code };
+	struct buf b = { 0 };
 
-	for (p = &s->waiters; *p != NULL; p = &(*p)->next)
-		if ((*p)->id == id)
-			return (p);
-	return (NULL);
+	if (--o->left > 0)
+		return;
+	if (answer) {
+		if (o->text[0] != '\0')
+			fields_add_str(&b, F_TEXT, o->text);
+		rpc_answer(w->ch, o->id, MSG_OK, 0, &m, &b, -1);
+		buf_free(&b);
+	}
+	free(o);
 }
 
 static void
-waiter_drop(struct service *s, struct waiter **p)
+waiter_drop(struct service *s, struct waiter **p, bool answer)
 {
 	struct waiter *v = *p;
 
 	if (v->sync_id != 0)
 		rpc_cancel(s->w->rpc, v->sync_id);
 	*p = v->next;
+	order_leave(s->w, v->order, answer);
 	free(v);
 }
 
 static void
 waiter_answer(struct service *s, struct waiter **p, int code, const char *text)
 {
-	struct msg_num m = { .n = (uint64_t)code };
-	struct buf b = { 0 };
+	struct plan *plan = s->w->state;
+	struct order *o = (*p)->order;
 
-	if (*text != '\0')
-		fields_add_str(&b, F_TEXT, text);
-	rpc_answer(s->w->ch, (*p)->id, MSG_OK, 0, &m, &b, -1);
-	buf_free(&b);
-	waiter_drop(s, p);
+	if (code != EX_OK && o->code == EX_OK) {
+		o->code = code;
+		snprintf(o->text, sizeof(o->text), "%s%s%s",
+		    plan->n > 1 ? s->conf->name : "",
+		    plan->n > 1 ? ": " : "", text);
+	}
+	waiter_drop(s, p, true);
 }
 
 /* Answer who waits for what is now so. */
@@ -49,19 +60,15 @@ void
 verbs_settle(struct service *s)
 {
 	struct waiter **p = &s->waiters;
-	bool in_step = plan_in_step(s);
+	bool in_step = plan_in_step(s), stuck = plan_is_stuck(s);
 
 	while (*p != NULL) {
 		struct waiter *v = *p;
 
 		if (v->synced && in_step && s->acked_upto >= v->upto)
 			waiter_answer(s, p, EX_OK, "");
-		else if (v->synced && s->op == OP_NONE && s->work == NULL &&
-		    s->applied_upto >= v->upto &&
-		    (s->blocked || s->set_aside.len > 0))
-			waiter_answer(s, p, EX_UNAVAILABLE, plan_why(s));
-		else if (v->synced && s->op == OP_NONE && s->blocked &&
-		    s->upto >= v->upto)
+		else if (v->synced && stuck &&
+		    (s->upto >= v->upto || s->root_gone))
 			waiter_answer(s, p, EX_UNAVAILABLE, plan_why(s));
 		else
 			p = &v->next;
@@ -83,22 +90,27 @@ verbs_on_synced(void *arg, struct frame *f)
 {
 	struct service *s = arg;
 	const struct msg_watch_sync *m = frame_fixed(f);
-	struct waiter *v;
+	struct waiter **p, *v;
 
-	for (v = s->waiters; v != NULL; v = v->next)
+	if (f->source == PROC_WATCH)
+		batch_watch_is(s, f->head.generation);
+	for (p = &s->waiters; (v = *p) != NULL; p = &v->next)
 		if (v->sync_id == f->head.id)
 			break;
 	if (v == NULL)
 		return;
 	v->sync_id = 0;
-	if (f->head.type != MSG_WATCH_SYNC_OK) {
+	if (rpc_err(f) == ERR_WORKER_LOST)
 		/* a new watch will answer; the barrier is asked for again */
 		waiter_sync(s, v);
-		return;
+	else if (f->head.type != MSG_WATCH_SYNC_OK)
+		waiter_answer(s, p, EX_UNAVAILABLE,
+		    "the watch worker does not say what it has seen");
+	else {
+		v->synced = true;
+		v->upto = m->upto;
+		verbs_settle(s);
 	}
-	v->synced = true;
-	v->upto = m->upto;
-	verbs_settle(s);
 }
 
 /* The numbers of a new watch are others: ask again where the barrier is. */
@@ -111,24 +123,26 @@ verbs_watch_restarted(struct service *s)
 }
 
 static void
-waiter_add(struct service *s, uint32_t id)
+waiter_add(struct service *s, struct order *o)
 {
 	struct waiter *v = xcalloc(1, sizeof(*v));
 
-	v->id = id;
+	v->order = o;
+	o->left++;
 	v->next = s->waiters;
 	s->waiters = v;
 	waiter_sync(s, v);
 }
 
 static void
-verbs_do_one(struct service *s, enum do_verb verb, uint32_t id)
+verbs_do_one(struct service *s, enum do_verb verb, struct order *o)
 {
-	waiter_add(s, id);
+	waiter_add(s, o);
 	if (verb == DO_SYNC)
 		return;
 	s->blocked = false;
 	s->why[0] = '\0';
+	s->retry_at = (mono_t) { 0 };
 	if (verb == DO_PUSH)
 		s->whole = true;
 	if (verb == DO_RESTART)
@@ -140,34 +154,32 @@ verbs_do_one(struct service *s, enum do_verb verb, uint32_t id)
 	plan_next(s);
 }
 
-static struct service *
-verbs_service(struct plan *p, const char *name)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (name == NULL || strcmp(p->services[i].conf->name,
-		    name) == 0)
-			return (&p->services[i]);
-	return (NULL);
-}
-
 void
 verbs_do(struct worker *w, struct frame *f)
 {
 	const struct msg_do *m = frame_fixed(f);
+	struct plan *p = w->state;
 	char *name = fields_dup(&f->tail, F_SERVICE);
-	struct service *s = verbs_service(w->state, name);
+	struct order *o = xcalloc(1, sizeof(*o));
 
-	free(name);
-	if (s == NULL)
-		rpc_answer_err(w->ch, f->head.id, ERR_NOT_FOUND, 0,
+	o->id = f->head.id;
+	o->left = 1; /* while it is being handed out */
+	for (size_t i = 0; i < p->n; i++)
+		if (name == NULL ||
+		    strcmp(p->services[i].conf->name, name) == 0)
+			if (m->verb >= DO_SYNC && m->verb <= DO_REBUILD)
+				verbs_do_one(&p->services[i], m->verb, o);
+	if (m->verb < DO_SYNC || m->verb > DO_REBUILD)
+		rpc_answer_err(w->ch, o->id, ERR_INVALID, 0, "no such verb");
+	else if (o->left == 1 && name != NULL)
+		rpc_answer_err(w->ch, o->id, ERR_NOT_FOUND, 0,
 		    "no such service");
-	else if (m->verb < DO_SYNC || m->verb > DO_REBUILD)
-		rpc_answer_err(w->ch, f->head.id, ERR_INVALID, 0,
-		    "no such verb");
-	else
-		verbs_do_one(s, m->verb, f->head.id);
+	order_leave(w, o, name == NULL && m->verb >= DO_SYNC &&
+	    m->verb <= DO_REBUILD);
+	free(name);
 }
 
+/* Nobody waits any more; what was ordered is done all the same. */
 void
 verbs_cancel(struct worker *w, struct frame *f)
 {
@@ -175,8 +187,18 @@ verbs_cancel(struct worker *w, struct frame *f)
 	struct waiter **v;
 
 	for (size_t i = 0; i < p->n; i++)
-		if ((v = waiter_find(&p->services[i], f->head.id)) != NULL)
-			waiter_drop(&p->services[i], v);
+		for (v = &p->services[i].waiters; *v != NULL;)
+			if ((*v)->order->id == f->head.id)
+				waiter_drop(&p->services[i], v, false);
+			else
+				v = &(*v)->next;
+}
+
+void
+verbs_forget(struct service *s)
+{
+	while (s->waiters != NULL)
+		waiter_drop(s, &s->waiters, false);
 }
 
 /* Status. */
@@ -205,11 +227,13 @@ status_pending(const struct service *s)
 static void
 status_service(struct service *s, uint32_t id)
 {
-	struct conf_engine *e = &s->w->conf.engines[0];
+	const struct conf_engine *e = conf_engine(&s->w->conf,
+	    s->conf->engine);
 	struct buf b = { 0 };
 
 	fields_add_str(&b, F_NAME, s->conf->name);
-	fields_add_str(&b, F_ENGINE, e->name);
+	if (e != NULL)
+		fields_add_str(&b, F_ENGINE, e->name);
 	fields_add_bool(&b, F_IN_STEP, plan_in_step(s));
 	fields_add_str(&b, F_WHY, plan_why(s));
 	fields_add_u64(&b, F_PENDING, status_pending(s));
