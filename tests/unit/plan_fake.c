@@ -1,0 +1,673 @@
+/*
+ * See plan_fake.h.  Tests only.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/plan_fake.h"
+
+#define NOT_ENDED 77
+
+static mono_t bench_now;
+
+/* What plan sends. */
+
+static void
+got_fill(struct got *g, struct frame *f)
+{
+	buf_free(&g->tail);
+	memset(g, 0, sizeof(*g));
+	g->head = f->head;
+	memcpy(g->fixed, frame_fixed(f), f->def->fixed);
+	buf_add(&g->tail, f->tail.data, f->tail.len);
+	g->fd = f->fd != -1;
+}
+
+static void
+bench_on_cancel(struct bench *b, uint32_t id)
+{
+	if (b->taking && b->take.head.id == id)
+		b->taking = false;
+	for (size_t i = 0; i < b->n; i++)
+		if (b->got[i].head.id == id)
+			b->got[i].cancelled = true;
+}
+
+static void
+bench_on_frame(void *arg, struct frame *f)
+{
+	struct bench *b = arg;
+	const struct msg_event *e = frame_fixed(f);
+	struct msg_take t;
+
+	switch (f->head.type) {
+	case MSG_TAKE:
+		memcpy(&t, frame_fixed(f), sizeof(t));
+		if (t.service != 1)
+			break; /* the second service is there to be asked */
+		assert_false(b->taking);
+		b->taking = true;
+		got_fill(&b->take, f);
+		break;
+	case MSG_EVENT:
+		b->events[e->kind]++;
+		b->event[e->kind].len = 0;
+		buf_add(&b->event[e->kind], f->tail.data, f->tail.len);
+		break;
+	case MSG_CANCEL:
+		bench_on_cancel(b, f->head.id);
+		break;
+	default:
+		assert_true(b->n < BENCH_FRAMES);
+		got_fill(&b->got[b->n++], f);
+	}
+}
+
+/* What worker.c does with a frame. */
+static void
+plan_on_frame(void *arg, struct frame *f)
+{
+	struct bench *b = arg;
+	const struct worker_handler *h;
+
+	if (f->def->kind == MSG_KIND_REP) {
+		rpc_dispatch(b->w.rpc, f);
+		return;
+	}
+	for (h = plan_ops.handlers; h->type != MSG_NONE; h++)
+		if (h->type == f->head.type) {
+			h->fn(&b->w, f);
+			return;
+		}
+	fail_msg("%s is not handled", f->def->name);
+}
+
+static void
+end_is_a_failure(void *arg, enum channel_end how, const char *why)
+{
+	fail_msg("channel ended: %s", why);
+}
+
+static void
+bench_connect(struct bench *b)
+{
+	static const struct channel_ops sup_ops = { .frame = bench_on_frame,
+		.end = end_is_a_failure };
+	static const struct channel_ops plan_side = { .frame = plan_on_frame,
+		.end = end_is_a_failure };
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    sv), 0);
+	b->w.loop = loop_new();
+	b->w.ch = channel_new(b->w.loop, sv[0], PROC_PLAN, PROC_SUP,
+	    &plan_side, b);
+	b->sup = channel_new(b->w.loop, sv[1], PROC_SUP, PROC_PLAN, &sup_ops,
+	    b);
+	b->w.rpc = rpc_new(b->w.ch);
+	b->w.generation++;
+	assert_int_equal(plan_ops.start(&b->w), 0);
+	bench_settle(b);
+}
+
+static void
+bench_disconnect(struct bench *b)
+{
+	/* what it still asks for when it goes is nobody's */
+	plan_free(b->w.state);
+	rpc_free(b->w.rpc);
+	channel_free(b->w.ch);
+	channel_free(b->sup);
+	loop_free(b->w.loop);
+	for (size_t i = 0; i < b->n; i++)
+		buf_free(&b->got[i].tail);
+	b->n = 0;
+	b->taking = false;
+}
+
+struct bench *
+bench_new(size_t nservices)
+{
+	static char web[] = "web", db[] = "db", dir[] = "/srv/web",
+	    df[] = "Dockerfile", image[] = "web:latest", app[] = "app",
+	    app2[] = "app2", name[] = "default", host[] = "unix:///e";
+	struct bench *b = xcalloc(1, sizeof(*b));
+
+	bench_now.ns = 1000000000000;
+	mono_fake(&bench_now);
+	for (size_t i = 0; i < 2; i++)
+		b->services[i] = (struct conf_service) {
+			.service = (uint32_t)i + 1, .tree = (uint32_t)i + 1,
+			.name = i == 0 ? web : db, .dir = dir,
+			.dockerfile = df, .image = image,
+			.container = i == 0 ? app : app2 };
+	b->engine = (struct conf_engine) { .name = name, .host = host };
+	b->w.ops = &plan_ops;
+	b->w.conf.services = b->services;
+	b->w.conf.nservices = nservices;
+	b->w.conf.engines = &b->engine;
+	b->w.conf.nengines = 1;
+	b->watch_gen = 1;
+	bench_connect(b);
+	return (b);
+}
+
+void
+bench_restart(struct bench *b)
+{
+	bench_disconnect(b);
+	bench_connect(b);
+	b->batch = 0;
+}
+
+void
+bench_free(struct bench *b)
+{
+	bench_disconnect(b);
+	buf_free(&b->take.tail);
+	for (size_t i = 0; i < EVENT_MAX; i++)
+		buf_free(&b->event[i]);
+	free(b);
+	mono_fake(NULL);
+}
+
+struct service *
+bench_service(struct bench *b)
+{
+	return (((struct plan *)b->w.state)->services);
+}
+
+void
+bench_settle(struct bench *b)
+{
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(loop_once(b->w.loop, 0), 0);
+}
+
+void
+bench_ms(struct bench *b, int64_t ms)
+{
+	bench_settle(b);
+	bench_now = mono_add_ms(bench_now, ms);
+	bench_settle(b);
+}
+
+/* Looking at what has come. */
+
+/* A barrier is asked for beside everything else. */
+static struct got *
+bench_next(struct bench *b, bool sync)
+{
+	bench_settle(b);
+	for (size_t i = 0; i < b->n; i++)
+		if (!b->got[i].done &&
+		    (b->got[i].head.type == MSG_WATCH_SYNC) == sync &&
+		    msg_def(b->got[i].head.type)->kind == MSG_KIND_REQ)
+			return (&b->got[i]);
+	return (NULL);
+}
+
+struct got *
+bench_expect(struct bench *b, enum msg_type type)
+{
+	struct got *g = bench_next(b, type == MSG_WATCH_SYNC);
+
+	if (g == NULL)
+		fail_msg("%s does not come", msg_def(type)->name);
+	if (g->head.type != type)
+		fail_msg("%s comes, not %s", msg_def(g->head.type)->name,
+		    msg_def(type)->name);
+	g->done = true;
+	return (g);
+}
+
+struct got *
+bench_expect_eng(struct bench *b, enum msg_type type, enum eng_op op)
+{
+	struct got *g = bench_expect(b, type);
+	struct msg_eng m;
+
+	memcpy(&m, g->fixed, sizeof(m));
+	assert_int_equal(m.op, op);
+	return (g);
+}
+
+void
+bench_quiet(struct bench *b)
+{
+	struct got *g = bench_next(b, false);
+
+	if (g == NULL)
+		g = bench_next(b, true);
+	if (g != NULL)
+		fail_msg("%s comes", msg_def(g->head.type)->name);
+}
+
+static struct got *
+bench_find_answer(struct bench *b, uint32_t id)
+{
+	bench_settle(b);
+	for (size_t i = 0; i < b->n; i++)
+		if (b->got[i].head.id == id &&
+		    (b->got[i].head.type == MSG_OK ||
+			b->got[i].head.type == MSG_ERR))
+			return (&b->got[i]);
+	return (NULL);
+}
+
+bool
+bench_is_answered(struct bench *b, uint32_t id)
+{
+	return (bench_find_answer(b, id) != NULL);
+}
+
+int
+bench_answered(struct bench *b, uint32_t id, char *text, size_t size)
+{
+	struct got *g = bench_find_answer(b, id);
+	struct msg_num m;
+	struct fields t;
+	char *s;
+
+	assert_non_null(g);
+	assert_int_equal(g->head.type, MSG_OK);
+	memcpy(&m, g->fixed, sizeof(m));
+	t = (struct fields) { g->tail.data, g->tail.len };
+	s = fields_dup(&t, F_TEXT);
+	if (text != NULL)
+		strlcpy(text, s != NULL ? s : "", size);
+	free(s);
+	return ((int)m.n);
+}
+
+bool
+got_has(const struct got *g, enum field_key key, const char *value)
+{
+	struct fields t = { g->tail.data, g->tail.len };
+	struct field f;
+	size_t off = 0;
+
+	while (field_next(&t, &off, &f) == 1)
+		if (f.key == key && f.len == strlen(value) &&
+		    memcmp(f.str, value, f.len) == 0)
+			return (true);
+	return (false);
+}
+
+/* Sending. */
+
+static void
+bench_send(struct bench *b, enum proc source, enum msg_type type,
+    uint16_t flags, uint32_t id, const void *fixed, const struct buf *tail,
+    int fd)
+{
+	struct frame_head h = { .type = (uint16_t)type, .flags = flags,
+		.source = (uint8_t)source, .id = id,
+		.generation = source == PROC_WATCH ? b->watch_gen : 1 };
+	struct buf p = { 0 };
+
+	if (fixed != NULL)
+		buf_add(&p, fixed, msg_def(type)->fixed);
+	if (tail != NULL)
+		buf_add(&p, tail->data, tail->len);
+	assert_int_equal(channel_forward(b->sup, &h, p.data, p.len, fd), 0);
+	buf_free(&p);
+}
+
+void
+bench_reply(struct bench *b, enum proc source, const struct got *g,
+    enum msg_type type, uint16_t flags, const void *fixed,
+    const struct buf *tail, int fd)
+{
+	bench_send(b, source, type, flags, g->head.id, fixed, tail, fd);
+	bench_settle(b);
+}
+
+void
+bench_note(struct bench *b, enum proc source, enum msg_type type, uint32_t id,
+    const void *fixed, const struct buf *tail)
+{
+	bench_send(b, source, type, 0, id, fixed, tail, -1);
+	bench_settle(b);
+}
+
+void
+bench_err(struct bench *b, const struct got *g, enum err_code code)
+{
+	struct msg_err m = { .code = code };
+
+	bench_reply(b, PROC_SUP, g, MSG_ERR, 0, &m, NULL, -1);
+}
+
+void
+bench_lost(struct bench *b, const struct got *g)
+{
+	bench_err(b, g, ERR_WORKER_LOST);
+}
+
+/* The engine. */
+
+void
+engine_state(struct bench *b, enum eng_state state)
+{
+	struct msg_eng_state m = { .state = state };
+
+	bench_settle(b);
+	bench_note(b, PROC_ENGINE, MSG_ENG_STATE, 0, &m, NULL);
+}
+
+void
+engine_event(struct bench *b, const char *id, const char *action)
+{
+	struct msg_eng_event m = { .service = 1 };
+	struct buf t = { 0 };
+
+	fields_add_str(&t, F_ACTION, action);
+	fields_add_str(&t, F_CONTAINER_ID, id);
+	bench_note(b, PROC_ENGINE, MSG_ENG_EVENT, 0, &m, &t);
+	buf_free(&t);
+}
+
+static void
+engine_answer(struct bench *b, const struct got *g, unsigned status,
+    const char *body, enum field_key key, const char *value)
+{
+	struct msg_eng_done m = { .status = status };
+	struct buf t = { 0 };
+
+	if (body != NULL) {
+		buf_add(&t, body, strlen(body));
+		bench_reply(b, PROC_ENGINE, g, MSG_ENG_DATA, F_MORE, NULL, &t,
+		    -1);
+		t.len = 0;
+	}
+	if (value != NULL)
+		fields_add_str(&t, key, value);
+	bench_reply(b, PROC_ENGINE, g, MSG_ENG_DONE, 0, &m, &t, -1);
+	buf_free(&t);
+}
+
+void
+engine_done(struct bench *b, const struct got *g, unsigned status,
+    const char *body)
+{
+	engine_answer(b, g, status, body, F_NONE, NULL);
+}
+
+void
+engine_error(struct bench *b, const struct got *g, unsigned status,
+    const char *error)
+{
+	engine_answer(b, g, status, NULL, F_ERROR, error);
+}
+
+const char *
+bench_item(const char *id, const char *name, const char *state)
+{
+	static char item[4][200];
+	static unsigned n;
+	char *s = item[n++ % 4];
+
+	snprintf(s, sizeof(item[0]), "{\"Id\":\"%s\",\"Names\":[\"%s\"],"
+	    "\"ImageID\":\"sha256:%s\",\"State\":\"%s\"}", id, name, id,
+	    state);
+	return (s);
+}
+
+void
+engine_list(struct bench *b, const char *items)
+{
+	struct got *g = bench_expect(b, MSG_ENG_LIST);
+	char *body = xasprintf("[%s]", items);
+
+	engine_done(b, g, 200, body);
+	free(body);
+}
+
+void
+engine_inspect(struct bench *b, unsigned started_s)
+{
+	struct got *g = bench_expect_eng(b, MSG_ENG_INSPECT,
+	    ENG_OP_CONTAINER);
+	char body[200];
+
+	snprintf(body, sizeof(body), "{\"State\":{\"StartedAt\":"
+	    "\"1970-01-01T00:%02u:%02uZ\",\"Running\":%s,\"Paused\":false}}",
+	    started_s / 60, started_s % 60, started_s != 0 ? "true" : "false");
+	engine_done(b, g, 200, body);
+}
+
+void
+engine_does(struct bench *b, enum eng_op op, const char *id)
+{
+	struct got *g = bench_expect_eng(b, MSG_ENG_CONTAINER, op);
+
+	assert_true(got_has(g, F_CONTAINER_ID, id));
+	engine_done(b, g, 204, NULL);
+}
+
+/* Watch. */
+
+void
+watch_tree(struct bench *b, uint32_t flags, uint64_t changes)
+{
+	struct msg_tree m = { .tree = 1,
+		.flags = flags, .changes = changes };
+
+	bench_note(b, PROC_WATCH, MSG_TREE, 0, &m, NULL);
+}
+
+void
+watch_batch(struct bench *b, uint32_t flags, uint64_t upto, ...)
+{
+	struct msg_batch m = { .tree = 1, .flags = flags, .batch = ++b->batch,
+		.upto = upto, .seen_ns = mono_now().ns };
+	struct buf t = { 0 };
+	const char *path;
+	va_list ap;
+
+	va_start(ap, upto);
+	while ((path = va_arg(ap, const char *)) != NULL)
+		if (strcmp(path, "*") == 0)
+			fields_add_str(&t, F_SUBTREE, "");
+		else
+			fields_add_str(&t, F_PATH, path);
+	va_end(ap);
+	bench_settle(b);
+	assert_true(b->taking);
+	b->taking = false;
+	bench_reply(b, PROC_WATCH, &b->take, MSG_WATCH_BATCH, 0, &m, &t, -1);
+	buf_free(&t);
+	assert_true(b->taking);
+}
+
+void
+watch_lost(struct bench *b)
+{
+	assert_true(b->taking);
+	b->taking = false;
+	b->batch = 0;
+	b->watch_gen++;
+	bench_lost(b, &b->take);
+	assert_true(b->taking);
+}
+
+void
+watch_synced(struct bench *b, uint64_t upto)
+{
+	struct msg_watch_sync m = { .flags = TREE_SCANNED, .upto = upto };
+
+	bench_reply(b, PROC_WATCH, bench_expect(b, MSG_WATCH_SYNC),
+	    MSG_WATCH_SYNC_OK, 0, &m, NULL, -1);
+}
+
+/* Push and image. */
+
+void
+push_done(struct bench *b, const struct got *g, struct push p)
+{
+	struct msg_push_done m = { .result = p.result, .needs = p.needs,
+		.known = p.known, .files = p.files, .bytes = p.files * 10,
+		.restart_after_ns = p.restart_s * 1000000000 };
+	struct buf t = { 0 };
+
+	if (p.reason != NULL)
+		fields_add_str(&t, F_REASON, p.reason);
+	if (p.again != NULL)
+		fields_add_str(&t, F_PATH, p.again);
+	bench_reply(b, PROC_PUSH, g, MSG_PUSH_DONE, 0, &m, &t, -1);
+	buf_free(&t);
+}
+
+struct got *
+push_does(struct bench *b, enum msg_type type, struct push p)
+{
+	struct got *g = bench_expect(b, type);
+
+	push_done(b, g, p);
+	return (g);
+}
+
+void
+image_builds(struct bench *b)
+{
+	struct msg_build_done m = { .result = RESULT_OK, .files = 3 };
+	struct got *g = bench_expect(b, MSG_BUILD);
+	struct buf t = { 0 };
+
+	snprintf(b->built, sizeof(b->built), "sha256:b%u", ++b->builds);
+	fields_add_str(&t, F_IMAGE_ID, b->built);
+	bench_reply(b, PROC_IMAGE, g, MSG_BUILD_DONE, 0, &m, &t,
+	    memfd_create("manifest", MFD_CLOEXEC));
+	buf_free(&t);
+}
+
+void
+image_fails(struct bench *b, enum result result, const char *error)
+{
+	struct msg_build_done m = { .result = result };
+	struct got *g = bench_expect(b, MSG_BUILD);
+	struct buf t = { 0 };
+
+	fields_add_str(&t, F_ERROR, error);
+	bench_reply(b, PROC_IMAGE, g, MSG_BUILD_DONE, 0, &m, &t, -1);
+	buf_free(&t);
+}
+
+void
+bench_creates(struct bench *b, const char *id)
+{
+	struct got *g;
+
+	g = bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_IMAGE);
+	assert_true(got_has(g, F_IMAGE_ID, b->built));
+	engine_done(b, g, 200, "{\"Config\":{}}");
+	g = bench_expect(b, MSG_ENG_CREATE);
+	assert_true(got_has(g, F_NAME, "app.next"));
+	assert_true(got_has(g, F_IMAGE_ID, b->built));
+	engine_answer(b, g, 201, NULL, F_CONTAINER_ID, id);
+}
+
+void
+bench_deploys(struct bench *b, const char *id, const char *old)
+{
+	image_builds(b);
+	bench_creates(b, id);
+	if (old != NULL) {
+		engine_does(b, ENG_OP_STOP, old);
+		engine_does(b, ENG_OP_RENAME, old);
+	}
+	engine_does(b, ENG_OP_RENAME, id);
+	engine_does(b, ENG_OP_START, id);
+	if (old != NULL) {
+		engine_does(b, ENG_OP_REMOVE, old);
+		engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE,
+		    ENG_OP_IMAGE_REMOVE), 200, NULL);
+	}
+}
+
+void
+bench_attaches(struct bench *b, const char *id)
+{
+	struct got *g;
+
+	engine_inspect(b, 60);
+	g = push_does(b, MSG_ATTACH, (struct push) { .known = 1 });
+	assert_true(g->fd);
+	assert_true(got_has(g, F_CONTAINER_ID, id));
+	g = push_does(b, MSG_APPLY, (struct push) { 0 });
+	assert_true(got_has(g, F_SUBTREE, ""));
+	bench_quiet(b);
+}
+
+struct bench *
+bench_up(void)
+{
+	struct bench *b = bench_new(1);
+
+	watch_tree(b, TREE_SCANNED, 1);
+	watch_batch(b, BATCH_SCAN, 1, "*", NULL);
+	engine_state(b, ENG_STATE_UP);
+	engine_list(b, bench_item("c1", "/app", "running"));
+	engine_inspect(b, 60);
+	push_does(b, MSG_ATTACH, (struct push) { .known = 1 });
+	push_does(b, MSG_APPLY, (struct push) { 0 });
+	bench_ms(b, 10000);
+	bench_quiet(b);
+	assert_true(plan_in_step(bench_service(b)));
+	return (b);
+}
+
+/* Control and the supervisor. */
+
+uint32_t
+control_do(struct bench *b, enum do_verb verb, const char *service)
+{
+	static uint32_t id = 9000; /* apart from the ids that plan makes */
+	struct msg_do m = { .verb = verb };
+	struct buf t = { 0 };
+
+	if (service != NULL)
+		fields_add_str(&t, F_SERVICE, service);
+	bench_note(b, PROC_CONTROL, MSG_DO, ++id, &m, &t);
+	buf_free(&t);
+	return (id);
+}
+
+void
+bench_stop(struct bench *b)
+{
+	b->w.stopping = true;
+	plan_ops.stop(&b->w);
+	bench_settle(b);
+}
+
+static void
+bench_on_limit(void *arg)
+{
+	struct bench *b = arg;
+
+	loop_stop(b->w.loop, NOT_ENDED);
+}
+
+bool
+bench_ended(struct bench *b)
+{
+	struct loop_timer t = { 0 };
+	int code;
+
+	bench_settle(b);
+	loop_timer_in_ms(b->w.loop, &t, 0, bench_on_limit, b);
+	code = loop_run(b->w.loop);
+	loop_timer_cancel(&t);
+	return (code == 0);
+}
