@@ -216,6 +216,8 @@ def end(d, cid, image):
                 name="wharf-drive:2").status, 201, "tag")
     equal(d.ask("ENG_IMAGE", op=TAG, image_id=image, name="else:2").code,
           "invalid request", "but not another repository")
+    equal(d.ask("ENG_IMAGE", op=IMAGE_REMOVE, image_id=image).code, "refused",
+          "an image that somebody has tagged stays")
     equal(d.ask("ENG_IMAGE", op=IMAGE_REMOVE, flags=FORCE,
                 image_id=image).status, 200, "an image of ours is removed")
     keys = [(x["time_ns"], x["id"], x["action"]) for x in d.events()]

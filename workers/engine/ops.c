@@ -426,6 +426,7 @@ ops_image_inspected(struct job *j, unsigned status)
 	ops_image_name(j, id, sizeof(id));
 	/* an image with one tag is removed by its id, whosever tag it is */
 	if (j->m.op == ENG_OP_IMAGE_REMOVE &&
+	    (j->m.flags & ENG_FORCE) == 0 &&
 	    gate_image_has_other_tags(&j->answer, j->service)) {
 		job_fail(j, ERR_REFUSED, "somebody has tagged this image");
 		return;
