@@ -244,8 +244,8 @@ deliver_on_head(void *arg, const struct eng_answer *a)
 		return;
 	}
 	if (!facts_stat_isdir(a->body, a->len))
-		task_end_why(j, RESULT_CLIMB, "%.200s in the container is not a "
-		    "directory", d->root);
+		task_end_why(j, RESULT_CLIMB,
+		    "%.200s in the container is not a directory", d->root);
 	else
 		deliver_put(j);
 }
