@@ -190,6 +190,10 @@ test_chunks(void **state)
 	"\"RW\":true},{\"Type\":\"volume\",\"Destination\":\"/app\"," \
 	"\"RW\":false}]}"
 
+#define INNER \
+	"{\"Config\":{},\"Mounts\":[{\"Type\":\"bind\"," \
+	"\"Destination\":\"/app/d/host\",\"RW\":true}]}"
+
 static enum mount_kind
 kind(const struct facts *f, const char *path)
 {
@@ -409,6 +413,17 @@ test_mounts(void **state)
 	expect(&f, "+/app/d/x@/app run -1");
 	changes_add(&f.ch, "a", TREE_REG, TREE_REG);
 	expect(&f, "fail +/app/a@/app +/run/a@/run run -1");
+	end(&f);
+	/* a delete never goes on in what is mounted below */
+	begin(&f, "FROM scratch\nCOPY . /app/\n");
+	assert_int_equal(facts_container(&f.facts, INNER, strlen(INNER)), 0);
+	changes_add(&f.ch, "d/x", TREE_REG, TREE_ABSENT);
+	expect(&f, "-/app/d/x run -1");
+	changes_add(&f.ch, "d", TREE_DIR, TREE_ABSENT);
+	changes_add(&f.ch, "d/s", TREE_DIR, TREE_ABSENT);
+	changes_add(&f.ch, "d/s/y", TREE_REG, TREE_ABSENT);
+	changes_add(&f.ch, "d/x", TREE_REG, TREE_ABSENT);
+	expect(&f, "climb -/app/d run -1");
 	end(&f);
 }
 

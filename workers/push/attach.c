@@ -48,9 +48,10 @@ attach_take(struct task *j)
 	struct manifest *from = manifest_new();
 	struct stat st;
 	void *map = MAP_FAILED;
-	int r = -1;
+	int seals = fcntl(j->fd, F_GET_SEALS), r = -1;
 
-	if (from != NULL && (fcntl(j->fd, F_GET_SEALS) & F_SEAL_SHRINK) &&
+	/* -1, of what cannot be sealed, has every bit */
+	if (from != NULL && seals != -1 && (seals & F_SEAL_SHRINK) &&
 	    fstat(j->fd, &st) == 0 && st.st_size > 0 &&
 	    st.st_size <= ATTACH_SIZE_MAX)
 		map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,

@@ -288,11 +288,17 @@ static void
 deliver_conflict(struct task *j, const struct eng_answer *a)
 {
 	const struct item *it = deliver_named(j, a->error);
+	const struct mount *m;
 
 	if (it == NULL && j->put.end - j->put.at == 1)
 		it = &j->fx.items.v[j->put.at];
 	if (it == NULL) {
 		task_end_why(j, RESULT_CLIMB, "%s", a->error);
+		return;
+	}
+	if ((m = facts_mount_below(&j->s->facts, it->to)) != NULL) {
+		task_end_why(j, RESULT_CLIMB, "%.200s is in the way, and "
+		    "%.200s is mounted in it", it->to, m->dest);
 		return;
 	}
 	paths_free(&j->conflict);

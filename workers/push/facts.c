@@ -178,6 +178,15 @@ facts_mount(const struct facts *f, const char *path)
 	return (best);
 }
 
+const struct mount *
+facts_mount_below(const struct facts *f, const char *path)
+{
+	for (size_t i = 0; i < f->nmounts; i++)
+		if (tree_path_below(f->mounts[i].dest, path))
+			return (&f->mounts[i]);
+	return (NULL);
+}
+
 bool
 facts_stat_isdir(const void *json, size_t len)
 {

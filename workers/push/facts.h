@@ -45,6 +45,13 @@ void facts_free(struct facts *f);
 const struct mount *facts_mount(const struct facts *f, const char *path);
 
 /*
+ * A mount at or below `path`, or NULL: a recursive delete would go on in what
+ * is mounted, on the host's side too.
+ */
+const struct mount *facts_mount_below(const struct facts *f,
+    const char *path);
+
+/*
  * Whether the stat of a path in a container (what HEAD gives) is a directory,
  * or a link, which for all that COPY does is taken for one to a directory.
  */

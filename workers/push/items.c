@@ -461,7 +461,14 @@ void
 effects_place(struct effects *e, const struct copyplan *p,
     const struct facts *f)
 {
+	const struct mount *m;
+
 	items_settle(e, p, f);
 	paths_allow(e, &e->erase, f);
 	paths_allow(e, &e->hollow, f);
+	for (size_t i = 0; i < e->erase.n; i++)
+		if ((m = facts_mount_below(f, e->erase.v[i])) != NULL)
+			effects_refuse(e, EFFECTS_CLIMB, "%.200s is to be "
+			    "deleted, and %.200s is mounted in it",
+			    e->erase.v[i], m->dest);
 }
