@@ -228,11 +228,33 @@ def steps(engine):
            [0, 1, 0, 0], "the exit codes are told", m.events("push.return"))
         ok(all(e.get("line") for e in m.events("push.command")),
            "the commands are told with their lines")
+        ok(not any(e["rerun"] for e in m.events("push.command")),
+           "no step is called a repeated one")
+
+
+def cut(engine):
+    """A worker's death in the middle of a step: it is run again, and told."""
+    ctx = context("FROM %s\nCOPY in/ /in/\nRUN echo >>/var/ran; "
+                  "test ! -e /in/slow || sleep 3\n%s" % (BASE, CMD),
+                  {"in/a": "a\n"})
+    with Wharfd(engine, ctx) as w, Monitor(w) as m:
+        write(ctx + "/in/slow", "slow\n", 0o644)
+        wait_for(lambda: w.cat("/var/ran") == b"\n\n", 30,
+                 "the slow step to begin")
+        ok(w.kill_worker("push"), "a cut step: push is killed")
+        equal(w.sync(60), 0, "a cut step: sync") or diag(w.why())
+        equal([e["rerun"] for e in m.events("push.command")], [False, True],
+              "a cut step: its second run is a repeated one")
+        write(ctx + "/in/a", "b\n")
+        equal(w.sync(60), 0, "after a cut step: sync")
+        equal([e["rerun"] for e in m.events("push.command")][2:], [False],
+              "after a cut step: a new change is none")
 
 
 def main():
     with Engine() as engine:
-        for part in (types, meddled, exceptions, owners, bare, mounts, steps):
+        for part in (types, meddled, exceptions, owners, bare, mounts, steps,
+                     cut):
             if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
                 part(engine)
 

@@ -122,7 +122,6 @@ struct task {
 	struct erase erase;
 	struct paths conflict;
 	size_t step; /* steps.c: of the copyplan */
-	bool ran;
 	struct lines lines;
 	mono_t began;
 

@@ -5,11 +5,13 @@
  * worker.
  *
  * run_pending_from names the instruction that comes next: all before it is
- * done.  A step that was cut short by a crash is run again, whole.
+ * done.  A step that was cut short by a crash is run again, whole, and the
+ * event says so (begun.h).
  */
 #include <stdlib.h>
 #include <string.h>
 
+#include "workers/push/begun.h"
 #include "workers/push/push.h"
 
 #define STEPS_LINE_MAX	1024 /* bytes of an output line that are told */
@@ -136,6 +138,9 @@ steps_on_run(void *arg, const struct eng_answer *a)
 
 	steps_end_output(j);
 	if (!eng_is_ok(a)) {
+		/* refused: no such container, or it is not running */
+		if (a->err == 0 && (a->status == 404 || a->status == 409))
+			begun_clear(j->s->m, st->instr);
 		task_end_answer(j, "replaying a RUN step", a);
 		return;
 	}
@@ -147,13 +152,16 @@ steps_on_run(void *arg, const struct eng_answer *a)
 	oracle_clear(&j->s->oracle);
 	j->s->passwd.asked = j->s->group.asked = false;
 	if (a->exit != 0) {
+		begun_clear(j->s->m, st->instr);
 		cmd = steps_command(st);
 		task_end_why(j, RESULT_FAILED, "RUN at line %u: exit %lld: "
 		    "%.200s", st->line, (long long)a->exit, cmd);
 		free(cmd);
 		return;
 	}
-	j->ran = true;
+	/* first, or a death in between would hide that it runs again */
+	steps_set_pending(j, (int32_t)st->instr + 1);
+	begun_clear(j->s->m, st->instr);
 	j->step++;
 	steps_next(j);
 }
@@ -209,7 +217,7 @@ steps_run(struct task *j, const struct copyplan_step *st)
 
 	fields_add_str(&b, F_COMMAND, cmd);
 	fields_add_u64(&b, F_LINE, st->line);
-	fields_add_bool(&b, F_RERUN, true);
+	fields_add_bool(&b, F_RERUN, begun_mark(j->s->m, st->instr));
 	task_event(j, EVENT_PUSH_COMMAND, &b);
 	free(cmd);
 	/* without a USER before it a step is root's, whatever comes later */
