@@ -74,8 +74,7 @@ plan_engine_is(struct worker *w, uint32_t engine, bool up)
 		if (up) {
 			/* what is there now is looked up, not remembered */
 			s->listed = false;
-			s->blocked = false;
-			s->why[0] = '\0';
+			plan_unblock(s);
 			s->retries = 0;
 			s->retry_at = (mono_t) { 0 };
 		} else if (w->stopping)

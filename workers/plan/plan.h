@@ -90,6 +90,7 @@ struct service {
 	int64_t restarted_for; /* the same, of the last restart or start */
 	bool force_restart;
 	bool blocked;      /* fails until something changes */
+	mono_t unblock_at; /* or until then; ns 0: for good */
 	char why[256];     /* why it is not in step; "" */
 	char climbed[256]; /* why a rebuild is needed */
 	/* changes */
@@ -146,6 +147,7 @@ void plan_free(struct plan *p);
 void plan_next(struct service *s);
 void plan_fail(struct service *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+void plan_unblock(struct service *s);
 void plan_retry(struct service *s, const char *why);
 void plan_op_begin(struct service *s, enum plan_op op);
 void plan_op_end(struct service *s);

@@ -8,6 +8,7 @@
 
 #include "workers/plan/plan.h"
 
+#define CRASHED_AGAIN_MS 10000 /* to a comparison that kills */
 #define PATHS_PER_FRAME (128 * 1024)
 #define MERGE_MAX	(1024 * 1024) /* well below a channel's limit */
 #define AGAIN_MS	50 /* for a file that changes while it is read */
@@ -220,6 +221,8 @@ act_on_applied(void *arg, struct frame *f)
 	if (!done || (m->result != RESULT_OK && m->result != RESULT_CLIMB))
 		s->whole |= s->job_whole;
 	if (rpc_err(f) == ERR_WORKER_LOST && !work_crashed(s, k)) {
+		/* it may as well have been killed from outside, each time */
+		s->unblock_at = mono_add_ms(mono_now(), CRASHED_AGAIN_MS);
 		plan_fail(s, "the push worker dies of comparing %s",
 		    act_first_path(s, esc, sizeof(esc)));
 		return;

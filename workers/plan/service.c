@@ -38,6 +38,14 @@ plan_op_end(struct service *s)
 	s->job_id = 0;
 }
 
+void
+plan_unblock(struct service *s)
+{
+	s->blocked = false;
+	s->unblock_at.ns = 0;
+	s->why[0] = '\0';
+}
+
 /* The operation cannot succeed until something changes. */
 void
 plan_fail(struct service *s, const char *fmt, ...)
@@ -199,6 +207,12 @@ plan_next_op(struct service *s)
 {
 	if (!s->engine_up || s->root_gone)
 		return;
+	if (s->blocked && s->unblock_at.ns != 0) {
+		if (mono_now().ns < s->unblock_at.ns)
+			plan_wait_until(s, s->unblock_at);
+		else
+			plan_unblock(s);
+	}
 	if (mono_now().ns < s->retry_at.ns)
 		plan_wait_until(s, s->retry_at);
 	else if (!s->listed) {

@@ -140,8 +140,7 @@ verbs_do_one(struct service *s, enum do_verb verb, struct order *o)
 	waiter_add(s, o);
 	if (verb == DO_SYNC)
 		return;
-	s->blocked = false;
-	s->why[0] = '\0';
+	plan_unblock(s);
 	s->retry_at = (mono_t) { 0 };
 	if (verb == DO_PUSH)
 		s->whole = true;
