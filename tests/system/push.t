@@ -232,6 +232,17 @@ def steps(engine):
            "no step is called a repeated one")
 
 
+def system_dir(engine):
+    """Where a base image has its own, no deleted directory stays behind."""
+    ctx = context("FROM %s\nCOPY . /srv/\n%s" % (BASE, CMD),
+                  {"d/e/f": "f\n", "d/e/g/h": "h\n", "keep": "k\n"})
+    os.makedirs(ctx + "/d/empty")
+    with Wharfd(engine, ctx) as w:
+        first = w.container()
+        shutil.rmtree(ctx + "/d")
+        in_step(engine, w, ctx, first, "a tree below /srv is deleted")
+
+
 def cut(engine):
     """A worker's death in the middle of a step: it is run again, and told."""
     ctx = context("FROM %s\nCOPY in/ /in/\nRUN echo >>/var/ran; "
@@ -254,7 +265,7 @@ def cut(engine):
 def main():
     with Engine() as engine:
         for part in (types, meddled, exceptions, owners, bare, mounts, steps,
-                     cut):
+                     system_dir, cut):
             if len(sys.argv) < 2 or part.__name__ in sys.argv[1:]:
                 part(engine)
 

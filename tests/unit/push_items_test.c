@@ -371,6 +371,14 @@ test_effects(void **state)
 	changes_add(&f.ch, "o/more", TREE_ABSENT, TREE_REG);
 	expect(&f, "+/all/o/more@/all -/all/o/kept run -1");
 	end(&f);
+	/* where a base image has files of its own, none is taken out whole */
+	begin(&f, "FROM scratch\nWORKDIR /srv/d\nCOPY . /srv/\n");
+	changes_add(&f.ch, "d", TREE_DIR, TREE_ABSENT);
+	changes_add(&f.ch, "d/s", TREE_DIR, TREE_ABSENT);
+	changes_add(&f.ch, "d/s/y", TREE_REG, TREE_ABSENT);
+	changes_add(&f.ch, "d/x", TREE_REG, TREE_ABSENT);
+	expect(&f, "-/srv/d/s/y -/srv/d/x ?/srv/d/s run -1");
+	end(&f);
 }
 
 static void

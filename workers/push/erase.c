@@ -234,6 +234,12 @@ erase(struct task *j, const struct paths *paths, task_fn fn)
 		erase_go(j);
 }
 
+/*
+ * Directories that may be empty, the last first.
+ */
+
+static void erase_rmdir(struct task *j);
+
 static void
 erase_on_rmdir(void *arg, const struct eng_answer *a)
 {
@@ -244,29 +250,45 @@ erase_on_rmdir(void *arg, const struct eng_answer *a)
 		return;
 	}
 	/* one that is not empty holds what the container made, and stays */
-	j->erase.then(j);
+	erase_rmdir(j);
 }
 
-void
-erase_empty(struct task *j, const struct paths *paths, task_fn fn)
+static void
+erase_rmdir(struct task *j)
 {
+	struct erase *e = &j->erase;
 	struct buf b = { 0 };
-	size_t n = erase_chunk(paths, 0);
+	size_t bytes = 0, n = 0;
 
-	j->erase.then = fn;
-	j->erase.output.len = 0;
+	e->output.len = 0;
 	fields_add_str(&b, F_USER, "0");
 	fields_add_str(&b, F_WORKDIR, "/");
 	fields_add_str(&b, F_ARG, "rmdir");
 	fields_add_str(&b, F_ARG, "--");
-	for (size_t i = n; i-- > 0;)
-		if (json_is_text(paths->v[i], strlen(paths->v[i])))
-			fields_add_str(&b, F_ARG, paths->v[i]);
+	while (e->at > 0 && bytes < ERASE_ARGS_MAX) {
+		const char *path = e->paths->v[--e->at];
+
+		/* JSON cannot carry every name to the engine */
+		if (!json_is_text(path, strlen(path)))
+			continue;
+		fields_add_str(&b, F_ARG, path);
+		bytes += strlen(path) + 1;
+		n++;
+	}
 	if (n > 0)
 		task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, erase_on_rmdir,
 		    erase_on_output);
 	else {
 		buf_free(&b);
-		fn(j);
+		e->then(j);
 	}
+}
+
+void
+erase_empty(struct task *j, const struct paths *paths, task_fn fn)
+{
+	j->erase.paths = paths;
+	j->erase.at = paths->n;
+	j->erase.then = fn;
+	erase_rmdir(j);
 }

@@ -188,14 +188,33 @@ effects_anything(const struct changes *changes, const struct manifest *m,
 	return (false);
 }
 
+/*
+ * A directory of the context is gone: what it was goes if it is empty now.
+ * One that no rule includes (`implied`) is nobody else's.
+ */
+static void
+effects_hollow_dir(struct effects *e, struct copyplan *p, const char *dir,
+    bool implied)
+{
+	struct copyplan_place *places;
+	size_t n;
+
+	copyplan_map(p, dir, true, &places, &n);
+	for (size_t i = 0; i < n; i++)
+		if (copyplan_step_in_target(p, places[i].step) &&
+		    places[i].wins && strcmp(places[i].dest,
+			copyplan_step(p, places[i].step)->dest) != 0 &&
+		    (implied || !copyplan_dir_stays(p, places[i].dest)))
+			paths_add(&e->hollow, places[i].dest);
+	copyplan_places_free(places, n);
+}
+
 /* The directory of a deleted path, where nothing but its entries made it. */
 static void
 effects_hollow(struct effects *e, struct copyplan *p, const char *path,
     const struct changes *changes, const struct manifest *m)
 {
-	struct copyplan_place *places;
 	char *dir = xstrdup(path), *slash;
-	size_t n;
 
 	while ((slash = strrchr(dir, '/')) != NULL) {
 		*slash = '\0';
@@ -203,30 +222,33 @@ effects_hollow(struct effects *e, struct copyplan *p, const char *path,
 		    changes_find(changes, dir) != NULL ||
 		    effects_anything(changes, m, dir))
 			break;
-		copyplan_map(p, dir, true, &places, &n);
-		for (size_t i = 0; i < n; i++)
-			if (copyplan_step_in_target(p, places[i].step) &&
-			    places[i].wins && strcmp(places[i].dest,
-				copyplan_step(p, places[i].step)->dest) != 0)
-				paths_add(&e->hollow, places[i].dest);
-		copyplan_places_free(places, n);
+		effects_hollow_dir(e, p, dir, true);
 	}
 	free(dir);
 }
 
-/* Each once, a directory before what is in it. */
+/*
+ * Each once, a directory before what is in it, and none that goes with one of
+ * the settled paths.
+ */
 static void
-paths_unique(struct paths *l)
+paths_unique(struct paths *l, const struct paths *settled)
 {
-	size_t n = 0;
+	size_t n = 0, k = 0;
 
 	if (l->n > 0)
 		qsort(l->v, l->n, sizeof(*l->v), paths_cmp);
-	for (size_t i = 0; i < l->n; i++)
-		if (n > 0 && strcmp(l->v[i], l->v[n - 1]) == 0)
+	for (size_t i = 0; i < l->n; i++) {
+		while (k + 1 < settled->n &&
+		    tree_path_cmp(settled->v[k + 1], l->v[i]) <= 0)
+			k++;
+		if ((n > 0 && strcmp(l->v[i], l->v[n - 1]) == 0) ||
+		    (k < settled->n &&
+			tree_path_below(l->v[i], settled->v[k])))
 			free(l->v[i]);
 		else
 			l->v[n++] = l->v[i];
+	}
 	l->n = n;
 }
 
@@ -292,14 +314,18 @@ effects_plan(struct effects *e, struct copyplan *p,
 	for (size_t i = 0; i < changes->n; i++)
 		if (change_swaps_dir(&changes->v[i]))
 			effects_swap(e, p, df, &changes->v[i]);
-		else if (changes->v[i].now == TREE_ABSENT)
+		else if (changes->v[i].now == TREE_ABSENT) {
+			if (changes->v[i].old == TREE_DIR)
+				effects_hollow_dir(e, p, changes->v[i].path,
+				    false);
 			effects_hollow(e, p, changes->v[i].path, changes, m);
+		}
 	for (size_t i = 0; i < pp->nstages; i++)
 		for (size_t k = 0; k < pp->stages[i].nops; k++)
 			effects_op(e, p, df, &pp->stages[i].ops[k],
 			    pp->reason);
 	paths_settle(&e->erase);
-	paths_unique(&e->hollow);
+	paths_unique(&e->hollow, &e->erase);
 }
 
 struct refresh {

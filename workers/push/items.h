@@ -67,9 +67,9 @@ struct effects {
 	struct items items;
 	struct paths erase;   /* absolute */
 	/*
-	 * Directories that no rule includes and that came into being for what
-	 * was in them, which is gone: to be removed if they are empty.  The
-	 * deepest is last.
+	 * Directories that are gone, or that no rule includes and that came
+	 * into being for what was in them, which is gone: to be removed if
+	 * they are empty.  The deepest is last.
 	 */
 	struct paths hollow;
 	struct paths skipped; /* lie in a bind mount: hidden from the image */

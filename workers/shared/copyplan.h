@@ -148,6 +148,13 @@ const struct copyplan_step *copyplan_step(const struct copyplan *, size_t);
  */
 bool copyplan_step_in_target(const struct copyplan *, size_t);
 
+/*
+ * Whether a directory of the container outlives the context's directory that
+ * it was copied from: a base image may have brought it, a WORKDIR makes it,
+ * or a step still puts something there.  After copyplan_changes.
+ */
+bool copyplan_dir_stays(struct copyplan *, const char *dest);
+
 /* One place where a context path goes. */
 struct copyplan_place {
 	size_t step;

@@ -248,9 +248,8 @@ is_system_dir(const char *path)
 
 /* Something that stays lies beneath dest, put there by any step. */
 static bool
-alive_beneath(struct planner *pl, const char *dest)
+alive_beneath(struct copyplan *p, const char *dest)
 {
-	struct copyplan *p = pl->p;
 	const struct copyplan_step *s;
 	enum copyplan_provides got;
 	char *from;
@@ -285,6 +284,12 @@ alive_beneath(struct planner *pl, const char *dest)
 			return true;
 	}
 	return false;
+}
+
+bool
+copyplan_dir_stays(struct copyplan *p, const char *dest)
+{
+	return is_system_dir(dest) || alive_beneath(p, dest);
 }
 
 /* The last step up to this one that still provides dest. */
@@ -339,14 +344,14 @@ remove_dest(struct planner *pl, size_t step, const struct change *c,
 		    "deleted one");
 	} else if (got == COPYPLAN_NOT &&
 		   !(c->isdir &&
-		       (alive_beneath(pl, dest) || is_system_dir(dest) ||
+		       (alive_beneath(pl->p, dest) || is_system_dir(dest) ||
 			   is_system_dir(pl->p->steps[step].dest)))) {
 		touch(pl, step, c->path);
 		if (is_system_dir(dest))
 			climb(pl, step, c->path,
 			    "it would take out a "
 			    "directory of the base image");
-		else if (alive_beneath(pl, dest))
+		else if (alive_beneath(pl->p, dest))
 			climb(pl, step, c->path,
 			    "what it held is not known, "
 			    "and other files lie beneath it");
