@@ -192,36 +192,6 @@ apply_make_plan(struct task *j)
 	return (pp);
 }
 
-static void
-apply_on_dest(void *arg, const struct eng_answer *a)
-{
-	struct task *j = arg;
-	struct dest *d = oracle_unknown(&j->s->oracle);
-
-	if (d == NULL || (!eng_is_ok(a) && (a->err != 0 || a->status != 404))) {
-		task_end_answer(j, "looking for a destination", a);
-		return;
-	}
-	d->isdir = eng_is_ok(a) && facts_stat_isdir(a->body, a->len) ?
-	    COPYPLAN_YES :
-	    COPYPLAN_NO;
-	apply_plan(j);
-}
-
-/* Ask the container about a destination.  False: nothing is to be asked. */
-static bool
-apply_ask_dest(struct task *j)
-{
-	const struct dest *d = oracle_unknown(&j->s->oracle);
-	struct buf b = { 0 };
-
-	if (d == NULL)
-		return (false);
-	fields_add_str(&b, F_PATH, d->path);
-	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, apply_on_dest, NULL);
-	return (true);
-}
-
 static void apply_intend(struct task *j);
 
 static void
@@ -231,12 +201,12 @@ apply_plan(struct task *j)
 	struct push_plan *pp;
 
 	/* asked before, but the answer got lost with its job */
-	if (apply_ask_dest(j))
+	if (prepare_dest(j, apply_plan))
 		return;
 	pp = apply_make_plan(j);
 	if (oracle_unknown(&s->oracle) != NULL) {
 		push_plan_free(pp);
-		apply_ask_dest(j);
+		prepare_dest(j, apply_plan);
 		return;
 	}
 	effects_plan(&j->fx, s->plan, s->df, pp, &j->changes, s->m);

@@ -46,14 +46,16 @@ struct compare {
 	struct changes changes;
 	struct names blind; /* not, or not wholly, seen */
 	int blind_errno;    /* of the first that is not transient */
-	size_t blind_first;
+	char *blind_first;
 	struct names again;
 };
 
 static void
 names_add(struct names *l, const char *s)
 {
-	l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
+	if ((l->n & (l->n - 1)) == 0)
+		l->v = xreallocarray(l->v, l->n == 0 ? 1 : l->n * 2,
+		    sizeof(*l->v));
 	l->v[l->n++] = xstrdup(s);
 }
 
@@ -88,6 +90,7 @@ compare_free(struct compare *c)
 	free(c->todo);
 	changes_free(&c->changes);
 	names_free(&c->blind);
+	free(c->blind_first);
 	names_free(&c->again);
 	free(c);
 }
@@ -166,7 +169,7 @@ compare_on_error(void *arg, const char *path, int err)
 		compare_look_again(c, path);
 	else if (c->blind_errno == 0) {
 		c->blind_errno = err;
-		c->blind_first = c->blind.n;
+		c->blind_first = xstrdup(path);
 	}
 	names_add(&c->blind, path);
 }
@@ -466,20 +469,32 @@ compare_path(struct compare *c, const char *path)
 		compare_gone(c, path, e);
 }
 
-/* Nothing is deleted that was not looked for. */
+static int
+names_cmp(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return (tree_path_cmp(*x, *y));
+}
+
+/* Nothing is deleted that was not looked for.  The changes are settled. */
 static void
 compare_drop_blind(struct compare *c)
 {
-	size_t n = 0;
+	struct names *l = &c->blind;
+	const char *last = NULL; /* the top one of those at or before here */
+	size_t n = 0, k = 0;
 
+	if (l->n > 0)
+		qsort(l->v, l->n, sizeof(*l->v), names_cmp);
 	for (size_t i = 0; i < c->changes.n; i++) {
 		struct change ch = c->changes.v[i];
-		bool blind = false;
 
-		for (size_t k = 0; k < c->blind.n && !blind; k++)
-			blind = ch.now == TREE_ABSENT &&
-			    tree_path_below(ch.path, c->blind.v[k]);
-		if (blind)
+		for (; k < l->n && tree_path_cmp(l->v[k], ch.path) <= 0; k++)
+			if (last == NULL || !tree_path_below(l->v[k], last))
+				last = l->v[k];
+		if (ch.now == TREE_ABSENT && last != NULL &&
+		    tree_path_below(ch.path, last))
 			free(ch.path);
 		else
 			c->changes.v[n++] = ch;
@@ -513,8 +528,8 @@ compare_step(struct compare *c, mono_t deadline)
 		errno = c->error;
 		return (-1);
 	}
-	compare_drop_blind(c);
 	changes_settle(&c->changes);
+	compare_drop_blind(c);
 	return (COMPARE_DONE);
 }
 
@@ -531,7 +546,7 @@ compare_unreadable(const struct compare *c, int *err)
 	if (c->blind_errno == 0)
 		return (NULL);
 	*err = c->blind_errno;
-	return (c->blind.v[c->blind_first]);
+	return (c->blind_first);
 }
 
 size_t

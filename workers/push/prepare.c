@@ -204,3 +204,33 @@ prepare(struct task *j, task_fn fn)
 	task_ask(j, MSG_ENG_INSPECT, ENG_OP_CONTAINER, NULL,
 	    prepare_on_container, NULL);
 }
+
+static void
+prepare_on_dest(void *arg, const struct eng_answer *a)
+{
+	struct task *j = arg;
+	struct dest *d = oracle_unknown(&j->s->oracle);
+
+	if (d == NULL || (!eng_is_ok(a) && (a->err != 0 || a->status != 404))) {
+		task_end_answer(j, "looking for a destination", a);
+		return;
+	}
+	d->isdir = eng_is_ok(a) && facts_stat_isdir(a->body, a->len) ?
+	    COPYPLAN_YES :
+	    COPYPLAN_NO;
+	j->then(j);
+}
+
+bool
+prepare_dest(struct task *j, task_fn fn)
+{
+	const struct dest *d = oracle_unknown(&j->s->oracle);
+	struct buf b = { 0 };
+
+	if (d == NULL)
+		return (false);
+	j->then = fn;
+	fields_add_str(&b, F_PATH, d->path);
+	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, prepare_on_dest, NULL);
+	return (true);
+}

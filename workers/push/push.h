@@ -167,6 +167,11 @@ uint32_t attach_needs(const struct service *s);
 
 /* prepare.c: facts and plan of the service's container, then fn */
 void prepare(struct task *j, task_fn fn);
+/*
+ * Ask the container about a destination that the plan wants to know of, then
+ * fn, which makes the plan anew.  False: nothing is to be asked.
+ */
+bool prepare_dest(struct task *j, task_fn fn);
 /* Read a file of the context: 1, 0 when it is not there, -1 errno. */
 int prepare_read(int rootfd, const char *path, size_t max, struct buf *out);
 

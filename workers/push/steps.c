@@ -274,44 +274,21 @@ steps_placed(struct task *j)
 {
 	effects_place(&j->fx, j->s->plan, &j->s->facts);
 	if (j->fx.verdict != EFFECTS_OK) {
-		task_end_why(j, RESULT_FAILED, "%s", j->fx.reason);
+		task_end_why(j, j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB :
+								RESULT_FAILED,
+		    "%s", j->fx.reason);
 		return;
 	}
 	owners_resolve(j, steps_deliver);
 }
 
-static void steps_copy(struct task *j);
-
-static void
-steps_on_dest(void *arg, const struct eng_answer *a)
-{
-	struct task *j = arg;
-	struct dest *d = oracle_unknown(&j->s->oracle);
-
-	if (d == NULL || (!eng_is_ok(a) && (a->err != 0 || a->status != 404))) {
-		task_end_answer(j, "looking for a destination", a);
-		return;
-	}
-	d->isdir = eng_is_ok(a) && facts_stat_isdir(a->body, a->len) ?
-	    COPYPLAN_YES :
-	    COPYPLAN_NO;
-	steps_copy(j);
-}
-
 static void
 steps_copy(struct task *j)
 {
-	const struct dest *d;
-	struct buf b = { 0 };
-
 	j->s->oracle.changes = NULL;
 	effects_step(&j->fx, j->s->plan, j->step);
-	if ((d = oracle_unknown(&j->s->oracle)) == NULL) {
+	if (!prepare_dest(j, steps_copy))
 		steps_placed(j);
-		return;
-	}
-	fields_add_str(&b, F_PATH, d->path);
-	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, steps_on_dest, NULL);
 }
 
 /* From j->step on: the next one that has something to do. */
