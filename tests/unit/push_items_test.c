@@ -152,6 +152,37 @@ test_link_root(void **state)
 	}
 }
 
+#define CANNOT "Error processing tar file(exit status 1): cannot overwrite "
+
+static void
+test_named(void **state)
+{
+	char b[] = "/a/b", xb[] = "/a/x/b", odd[] = "/a/n\nq\"\xff", a[] = "/a";
+	struct item v[] = { { .to = b, .root = a }, { .to = xb, .root = a },
+		{ .to = odd, .root = a } };
+	struct manifest_entry one = { .type = TREE_DIR, .mode = 0755 };
+	struct manifest_entry two = { .type = TREE_DIR, .mode = 02755 };
+
+	/* not the one whose path is but an end of it */
+	assert_ptr_equal(items_named(v, 3, CANNOT "directory \"/a/x/b\" with "
+	    "non-directory \"/\""), &v[1]);
+	assert_ptr_equal(items_named(v, 3, CANNOT "\"/merged/a/x/b\""),
+	    &v[1]);
+	assert_ptr_equal(items_named(v, 3, CANNOT "\"/a/b\""), &v[0]);
+	assert_ptr_equal(items_named(v, 3, CANNOT "\"/a/n\\nq\\\"\\xff\""),
+	    &v[2]);
+	assert_null(items_named(v, 3, CANNOT "\"/a/xb\""));
+	assert_null(items_named(v, 3, CANNOT "\"/a/b"));
+	assert_null(items_named(v, 3, CANNOT "\"/a/b\\"));
+	assert_null(items_named(v, 3, CANNOT));
+	/* chmod between two copies of one path */
+	assert_false(items_same(&one, &two));
+	two.mode = 0755;
+	assert_true(items_same(&one, &two));
+	two.sha256[31] = 1;
+	assert_false(items_same(&one, &two));
+}
+
 static void
 test_chunks(void **state)
 {
@@ -443,6 +474,7 @@ main(void)
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_untar),
 		cmocka_unit_test(test_link_root),
+		cmocka_unit_test(test_named),
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_effects),

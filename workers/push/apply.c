@@ -357,8 +357,8 @@ apply_sent(struct task *j, struct item **v, size_t n, struct manifest_entry *e)
 			task_again(j, v[i]->from);
 		if (!v[i]->sent)
 			return (-1);
-		/* it was written to between two PUTs */
-		if (r == 1 && memcmp(e->sha256, v[i]->got.sha256, HASH_LEN)) {
+		/* it was changed between two PUTs */
+		if (r == 1 && !items_same(e, &v[i]->got)) {
 			task_again(j, v[i]->from);
 			return (-1);
 		}

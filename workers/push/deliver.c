@@ -262,36 +262,17 @@ deliver_up(struct task *j)
 	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, deliver_on_head, NULL);
 }
 
-/* The item that the engine's message names in its first quotes, or NULL. */
-static const struct item *
-deliver_named(const struct task *j, const char *error)
-{
-	const struct deliver *d = &j->put;
-	const char *p = strchr(error, '"'), *q = p ? strchr(++p, '"') : NULL;
-	const char *rel;
-	size_t n;
-
-	if (q == NULL)
-		return (NULL);
-	for (size_t i = d->at; i < d->end; i++) {
-		rel = deliver_rel(d, j->fx.items.v[i].to);
-		n = strlen(rel);
-		if ((size_t)(q - p) >= n && memcmp(q - n, rel, n) == 0 &&
-		    ((size_t)(q - p) == n || q[-(ptrdiff_t)n - 1] == '/'))
-			return (&j->fx.items.v[i]);
-	}
-	return (NULL);
-}
-
 /* Something of another type is in the way: it goes first. */
 static void
 deliver_conflict(struct task *j, const struct eng_answer *a)
 {
-	const struct item *it = deliver_named(j, a->error);
+	const struct deliver *d = &j->put;
+	const struct item *it = items_named(&j->fx.items.v[d->at],
+	    d->end - d->at, a->error);
 	const struct mount *m;
 
-	if (it == NULL && j->put.end - j->put.at == 1)
-		it = &j->fx.items.v[j->put.at];
+	if (it == NULL && d->end - d->at == 1)
+		it = &j->fx.items.v[d->at];
 	if (it == NULL) {
 		task_end_why(j, RESULT_CLIMB, "%s", a->error);
 		return;

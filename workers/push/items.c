@@ -418,6 +418,87 @@ item_cmp_root(const void *a, const void *b)
 	return (r != 0 ? r : item_cmp_to(a, b));
 }
 
+bool
+items_same(const struct manifest_entry *a, const struct manifest_entry *b)
+{
+	return (a->type == b->type && a->mode == b->mode &&
+	    memcmp(a->sha256, b->sha256, HASH_LEN) == 0);
+}
+
+static int
+hex_value(const char *s)
+{
+	const char *digits = "0123456789abcdef", *a, *b;
+
+	if (s[0] == '\0' || (a = strchr(digits, s[0])) == NULL ||
+	    s[1] == '\0' || (b = strchr(digits, s[1])) == NULL)
+		return (-1);
+	return ((int)((a - digits) * 16 + (b - digits)));
+}
+
+/* The text in the first quotes, the caller's to free.  NULL: none. */
+static char *
+items_unquote(const char *s)
+{
+	static const char from[] = "abfnrtv", to[] = "\a\b\f\n\r\t\v";
+	struct buf b = { 0 };
+	const char *p;
+	int v;
+
+	if ((s = strchr(s, '"')) == NULL)
+		return (NULL);
+	for (s++; *s != '"' && *s != '\0'; s++) {
+		char c = *s;
+
+		if (c == '\\' && *++s == 'x' && (v = hex_value(s + 1)) >= 0) {
+			c = (char)v;
+			s += 2;
+		} else if (c == '\\' && *s != '\0')
+			c = (p = strchr(from, *s)) != NULL ? to[p - from] :
+							     *s;
+		if (*s == '\0')
+			break;
+		buf_add(&b, &c, 1);
+	}
+	if (*s != '"') {
+		buf_free(&b);
+		return (NULL);
+	}
+	buf_add(&b, "", 1);
+	return ((char *)b.data);
+}
+
+/* How many bytes at the end of path are those of to behind its root. */
+static size_t
+items_match(const char *path, const char *to, const char *root)
+{
+	const char *rel = to + (strcmp(root, "/") == 0 ? 1 : strlen(root) + 1);
+	size_t n = strlen(path), m = strlen(rel);
+
+	if (strcmp(path, to) == 0)
+		return (SIZE_MAX);
+	if (n < m || strcmp(path + n - m, rel) != 0 ||
+	    (n > m && path[n - m - 1] != '/'))
+		return (0);
+	return (m);
+}
+
+const struct item *
+items_named(const struct item *v, size_t n, const char *message)
+{
+	char *path = items_unquote(message);
+	const struct item *best = NULL;
+	size_t longest = 0, m;
+
+	for (size_t i = 0; path != NULL && i < n; i++)
+		if ((m = items_match(path, v[i].to, v[i].root)) > longest) {
+			longest = m;
+			best = &v[i];
+		}
+	free(path);
+	return (best);
+}
+
 /* What still has to be sent comes last, by root. */
 static int
 item_cmp_left(const void *a, const void *b)

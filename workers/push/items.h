@@ -59,6 +59,17 @@ uint32_t items_mode(uint32_t mode);
  */
 char *items_link_root(const char *to, const char *target, const char *root);
 
+/* Whether both are the same to a container: type, mode and content. */
+bool items_same(const struct manifest_entry *a,
+    const struct manifest_entry *b);
+
+/*
+ * The item among n that the engine's message names in its first quotes (Go's
+ * %q): by its whole path, else by the longest end of it.  NULL: none.
+ */
+const struct item *items_named(const struct item *v, size_t n,
+    const char *message);
+
 /* Sort the moved behind the others; the index of the first that is unsent. */
 size_t items_moved(struct items *l);
 
