@@ -225,7 +225,6 @@ from_patterns(void **state)
 	ig = ignore_from_patterns(good, 3, &err);
 	assert_non_null(ig);
 	assert_int_equal(ignore_count(ig), 2);
-	assert_true(ignore_has_exceptions(ig));
 	assert_int_equal(ignore_path(ig, "lib/y", 5, &m, NULL), 0);
 	assert_true(m.excluded);
 	assert_int_equal(m.line, 2);

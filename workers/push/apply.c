@@ -35,7 +35,7 @@ apply_check_dockerfile(struct task *j)
 	const char *name = s->conf->dockerfile;
 	struct buf text = { 0 };
 	uint8_t sha[HASH_LEN];
-	int r = prepare_read(s->rootfd, name, DOCKERFILE_MAX_BYTES, &text);
+	int r = rules_read(s->rootfd, name, DOCKERFILE_MAX_BYTES, &text);
 
 	hash_buf(text.data, text.len, sha);
 	buf_free(&text);

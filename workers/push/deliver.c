@@ -308,6 +308,9 @@ deliver_on_put(void *arg, const struct eng_answer *a)
 		deliver_up(j);
 	} else if (strstr(a->error, "annot overwrite") != NULL)
 		task_end_why(j, RESULT_CLIMB, "%s", a->error);
+	else if (eng_is_ok(a))
+		task_end_why(j, RESULT_RETRY,
+		    "the engine has not read the archive to its end");
 	else
 		task_end_answer(j, "copying", a);
 }

@@ -2,31 +2,10 @@
  * What a push has to know of a container, once per attach: its mounts, its
  * images' configuration, and its Dockerfile as a plan.  Push worker.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "workers/push/push.h"
-
-int
-prepare_read(int rootfd, const char *path, size_t max, struct buf *out)
-{
-	int fd = tree_open_file(rootfd, path, NULL);
-	ssize_t n;
-
-	if (fd == -1)
-		return (errno == ENOENT || errno == ENXIO ? 0 : -1);
-	do {
-		n = read(fd, buf_reserve(out, 65536), 65536);
-		if (n > 0)
-			out->len += (size_t)n;
-	} while (n > 0 && out->len <= max);
-	close(fd);
-	if (n > 0)
-		errno = EFBIG;
-	return (n == 0 ? 1 : -1);
-}
 
 static void
 prepare_args(struct service *s)
@@ -54,7 +33,7 @@ prepare_parse(struct task *j)
 	struct buf text = { 0 };
 	uint8_t sha[HASH_LEN];
 
-	if (prepare_read(s->rootfd, s->conf->dockerfile, DOCKERFILE_MAX_BYTES,
+	if (rules_read(s->rootfd, s->conf->dockerfile, DOCKERFILE_MAX_BYTES,
 		&text) != 1) {
 		task_end_why(j, RESULT_FAILED, "%s cannot be read",
 		    s->conf->dockerfile);

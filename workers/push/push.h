@@ -172,8 +172,6 @@ void prepare(struct task *j, task_fn fn);
  * fn, which makes the plan anew.  False: nothing is to be asked.
  */
 bool prepare_dest(struct task *j, task_fn fn);
-/* Read a file of the context: 1, 0 when it is not there, -1 errno. */
-int prepare_read(int rootfd, const char *path, size_t max, struct buf *out);
 
 /* owners.c: fill in the owners and modes of fx.items, then fn */
 void owners_resolve(struct task *j, task_fn fn);

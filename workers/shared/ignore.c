@@ -248,12 +248,6 @@ ignore_count(const struct ignore *ig)
 	return ig->n;
 }
 
-bool
-ignore_has_exceptions(const struct ignore *ig)
-{
-	return ig->exceptions;
-}
-
 struct ignore_state *
 ignore_state_new(const struct ignore *ig)
 {

@@ -48,9 +48,8 @@ struct ignore *ignore_from_patterns(
 
 void ignore_free(struct ignore *);
 
-/* How many patterns there are, and whether one of them is an exception. */
+/* How many patterns there are. */
 size_t ignore_count(const struct ignore *);
-bool ignore_has_exceptions(const struct ignore *);
 
 /*
  * What a walker carries from a directory to its entries: one bit per pattern.

@@ -7,13 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
 #include "workers/shared/rules.h"
 #include "workers/shared/tree.h"
 
-/* The whole file: 1 read, 0 not there, -1 errno. */
-static int
-rules_read(int rootfd, const char *path, struct buf *out)
+int
+rules_read(int rootfd, const char *path, size_t max, struct buf *out)
 {
 	int fd = tree_open_file(rootfd, path, NULL);
 	ssize_t n;
@@ -24,9 +22,11 @@ rules_read(int rootfd, const char *path, struct buf *out)
 		n = read(fd, buf_reserve(out, 65536), 65536);
 		if (n > 0)
 			out->len += (size_t)n;
-	} while (n > 0 && out->len <= IGNORE_FILE_MAX);
+	} while (n > 0 && out->len <= max);
 	close(fd);
-	return (n == -1 ? -1 : 1);
+	if (n > 0)
+		errno = EFBIG;
+	return (n == 0 ? 1 : -1);
 }
 
 static int
@@ -64,9 +64,10 @@ rules_load(struct rules *r, int rootfd, const char *dockerfile, char *error,
 		return (-1);
 	}
 	file = names.own;
-	if ((got = rules_read(rootfd, file, &text)) == 0) {
+	got = rules_read(rootfd, file, IGNORE_FILE_MAX, &text);
+	if (got == 0) {
 		file = names.common;
-		got = rules_read(rootfd, file, &text);
+		got = rules_read(rootfd, file, IGNORE_FILE_MAX, &text);
 	}
 	if (got == -1)
 		snprintf(error, size, "%s: %s", file, strerror(errno));

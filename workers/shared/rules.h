@@ -6,6 +6,7 @@
 #ifndef WHARF_RULES_H
 #define WHARF_RULES_H
 
+#include "buf.h"
 #include "workers/shared/hash.h"
 #include "workers/shared/ignore.h"
 
@@ -23,5 +24,11 @@ struct rules {
 int rules_load(struct rules *r, int rootfd, const char *dockerfile,
     char *error, size_t size);
 void rules_free(struct rules *r);
+
+/*
+ * Append a whole file beneath rootfd to out: 1, 0 when it is not there or no
+ * file, -1 errno (EFBIG: it has more than max bytes).
+ */
+int rules_read(int rootfd, const char *path, size_t max, struct buf *out);
 
 #endif
