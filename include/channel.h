@@ -21,6 +21,7 @@
 #define FRAME_FIXED_MAX 96
 #define CHANNEL_BURST	64 /* frames handled per wake-up */
 #define CHANNEL_LIMIT	(8 * 1024 * 1024) /* bytes queued for sending */
+#define CHANNEL_FD_LIMIT 512 /* fds queued for sending */
 
 /* What stands before every payload on the wire. */
 struct frame_head {
@@ -61,7 +62,10 @@ struct channel;
 struct channel_ops {
 	/* A checked frame. The channel must not be freed inside. */
 	void (*frame)(void *arg, struct frame *f);
-	/* The channel has ended; `why` is text for the log. Called once. */
+	/*
+	 * The channel has ended; `why` is text for the log.  Called once, when
+	 * all that came before the end has been handled; not while paused.
+	 */
 	void (*end)(void *arg, enum channel_end how, const char *why);
 	/* The send queue ran empty; may be NULL. */
 	void (*drained)(void *arg);
@@ -81,7 +85,7 @@ void channel_free(struct channel *c);
 /*
  * Queue one frame: fixed part (sizeof as in the table), tail, and fd or -1.
  * Always takes fd, also when it fails.  -1 when the channel has ended or the
- * queue is over its limit.
+ * queue is over its limit, or the peer takes nothing any more.
  */
 int channel_send(struct channel *c, enum msg_type type, uint16_t flags,
     uint32_t id, const void *fixed, const void *tail, size_t tail_len,
@@ -93,6 +97,12 @@ int channel_forward(struct channel *c, const struct frame_head *head,
 
 /* Stop and resume reading: a slow receiver holds its senders back. */
 void channel_pause(struct channel *c, bool paused);
+
+/*
+ * The peer is gone: handle at once what it still said, up to max bytes and
+ * whatever has been paused.  Afterwards the channel can only be freed.
+ */
+void channel_drain(struct channel *c, size_t max);
 
 /* Bytes that wait to be sent. */
 size_t channel_queued(const struct channel *c);

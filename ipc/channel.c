@@ -38,14 +38,17 @@ struct channel {
 	const struct channel_ops *ops;
 	void *arg;
 	struct buf in;
+	size_t in_off; /* so much of it has been handled */
 	int fds[CHANNEL_FDS];
 	size_t nfds;
 	struct out *out;
 	struct out **out_tail;
 	size_t queued;
+	size_t queued_fds;
 	size_t limit;
 	struct loop_timer again; /* more than a burst was there, or the end */
 	bool paused;
+	bool mute; /* the peer takes nothing more; it may have said more */
 	bool ended;
 	enum channel_end how;
 	char why[128];
@@ -103,6 +106,16 @@ channel_new(struct loop *l, int fd, enum proc self, enum proc peer,
 }
 
 static void
+channel_close_out_fd(struct channel *c, struct out *o)
+{
+	if (o->fd == -1)
+		return;
+	close(o->fd);
+	o->fd = -1;
+	c->queued_fds--;
+}
+
+static void
 channel_drop_out(struct channel *c)
 {
 	struct out *o = c->out;
@@ -111,8 +124,7 @@ channel_drop_out(struct channel *c)
 	c->out = o->next;
 	if (c->out == NULL)
 		c->out_tail = &c->out;
-	if (o->fd != -1)
-		close(o->fd);
+	channel_close_out_fd(c, o);
 	free(o);
 }
 
@@ -153,7 +165,7 @@ channel_queued(const struct channel *c)
 size_t
 channel_pending(const struct channel *c)
 {
-	return (c->in.len);
+	return (c->in.len - c->in_off);
 }
 
 void
@@ -230,10 +242,7 @@ channel_write(struct channel *c)
 	n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n == -1)
 		return (-1);
-	if (o->fd != -1) {
-		close(o->fd);
-		o->fd = -1;
-	}
+	channel_close_out_fd(c, o);
 	o->off += (size_t)n;
 	c->queued -= (size_t)n;
 	if (o->off == o->len)
@@ -241,20 +250,30 @@ channel_write(struct channel *c)
 	return (0);
 }
 
+/*
+ * A peer that has gone may have said something before: its end comes when all
+ * of that is read.
+ */
+static void
+channel_mute(struct channel *c)
+{
+	c->mute = true;
+	while (c->out != NULL)
+		channel_drop_out(c);
+}
+
 static void
 channel_flush(struct channel *c)
 {
 	while (c->out != NULL && !c->ended) {
-		if (channel_write(c) == 0)
+		if (channel_write(c) == 0 || errno == EINTR)
 			continue;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN && errno != EWOULDBLOCK &&
+		if (errno == EPIPE || errno == ECONNRESET)
+			channel_mute(c);
+		else if (errno != EAGAIN && errno != EWOULDBLOCK &&
 		    errno != ETOOMANYREFS && errno != ENOBUFS)
-			channel_end(c,
-			    errno == EPIPE || errno == ECONNRESET ?
-				CHANNEL_EOF : CHANNEL_ERROR,
-			    "send: %s", strerror(errno));
+			channel_end(c, CHANNEL_ERROR, "send: %s",
+			    strerror(errno));
 		return;
 	}
 }
@@ -275,7 +294,10 @@ channel_queue(struct channel *c, const struct frame_head *head,
 	if (!c->ended && c->queued + len > c->limit)
 		channel_end(c, CHANNEL_OVERFLOW,
 		    "%zu bytes wait to be sent", c->queued);
-	if (c->ended) {
+	if (!c->ended && fd != -1 && c->queued_fds >= CHANNEL_FD_LIMIT)
+		channel_end(c, CHANNEL_OVERFLOW, "%zu fds wait to be sent",
+		    c->queued_fds);
+	if (c->ended || c->mute) {
 		if (fd != -1)
 			close(fd);
 		return (-1);
@@ -292,12 +314,13 @@ channel_queue(struct channel *c, const struct frame_head *head,
 	*c->out_tail = o;
 	c->out_tail = &o->next;
 	c->queued += len;
+	c->queued_fds += fd != -1;
 	if (idle) {
 		channel_flush(c);
 		if (c->out != NULL)
 			channel_poll(c);
 	}
-	return (c->ended ? -1 : 0);
+	return (c->ended || c->mute ? -1 : 0);
 }
 
 int
@@ -435,25 +458,26 @@ frame_check_fd(struct channel *c, struct frame *f)
 	return (NULL);
 }
 
-/* Handle the frame at the front: 1 done, 0 not whole yet. */
+/* Handle the first frame that was not: 1 done, 0 not whole yet. */
 static int
 channel_take_frame(struct channel *c)
 {
 	struct frame f = { .fd = -1 };
+	const uint8_t *at = c->in.data + c->in_off;
 	const char *bad;
 	size_t len;
 
-	if (c->in.len < sizeof(f.head))
+	if (channel_pending(c) < sizeof(f.head))
 		return (0);
-	memcpy(&f.head, c->in.data, sizeof(f.head));
+	memcpy(&f.head, at, sizeof(f.head));
 	len = f.head.length & ~FRAME_FD;
 	if (len < sizeof(f.head) || len > FRAME_MAX) {
 		channel_end(c, CHANNEL_VIOLATION, "frame of %zu bytes", len);
 		return (0);
 	}
-	if (c->in.len < len)
+	if (channel_pending(c) < len)
 		return (0);
-	f.payload = c->in.data + sizeof(f.head);
+	f.payload = at + sizeof(f.head);
 	f.payload_len = len - sizeof(f.head);
 	channel_trace(c, "<-", &f.head, len);
 	if ((bad = frame_check(c, &f)) == NULL)
@@ -465,7 +489,7 @@ channel_take_frame(struct channel *c)
 		c->ops->frame(c->arg, &f);
 	if (f.fd != -1)
 		close(f.fd);
-	buf_drop(&c->in, len);
+	c->in_off += len;
 	return (1);
 }
 
@@ -489,6 +513,14 @@ channel_check_stray_fd(struct channel *c)
 	channel_end(c, CHANNEL_VIOLATION, "unexpected fd");
 }
 
+/* What was handled leaves the buffer: once per burst, not per frame. */
+static void
+channel_drop_in(struct channel *c)
+{
+	buf_drop(&c->in, c->in_off);
+	c->in_off = 0;
+}
+
 static void
 channel_handle(struct channel *c)
 {
@@ -497,12 +529,36 @@ channel_handle(struct channel *c)
 	while (!c->ended && !c->paused && burst < CHANNEL_BURST &&
 	    channel_take_frame(c) == 1)
 		burst++;
+	channel_drop_in(c);
 	if (c->ended || c->paused)
 		return;
 	if (burst == CHANNEL_BURST)
 		loop_timer_in_ms(c->loop, &c->again, 0, channel_on_again, c);
 	else
 		channel_check_stray_fd(c);
+}
+
+void
+channel_drain(struct channel *c, size_t max)
+{
+	size_t got = 0, before;
+
+	if (c->ended && c->how != CHANNEL_EOF)
+		return;
+	channel_mute(c); /* answers would have no reader */
+	c->ended = false;
+	for (;;) {
+		while (!c->ended && channel_take_frame(c) == 1)
+			continue;
+		channel_drop_in(c);
+		before = c->in.len;
+		if (c->ended || got >= max || channel_read(c) == 0)
+			break;
+		got += c->in.len - before;
+	}
+	loop_timer_cancel(&c->again);
+	loop_fd_del(c->loop, c->fd);
+	c->ended = true;
 }
 
 static void
@@ -530,9 +586,12 @@ channel_on_fd(void *arg, uint32_t events)
 	if (c->ended || (events & ~EPOLLOUT) == 0)
 		return;
 	if (c->paused) {
-		/* nothing is read, so a hang-up would be reported for ever */
+		/*
+		 * Nothing is read, so a hang-up would be reported for ever.
+		 * What the peer said before is there when reading resumes.
+		 */
 		if (events & (EPOLLHUP | EPOLLERR))
-			channel_end(c, CHANNEL_EOF, "peer gone");
+			loop_fd_del(c->loop, c->fd);
 		return;
 	}
 	/* what was read before is handled first, so that memory is bounded */

@@ -21,6 +21,8 @@
 #define CHILD_FD       3
 #define CHILD_LOG_LINE 4000
 #define CHILD_LOG_LAST 17 /* reads of 4 KiB: 64 KiB and the end */
+#define CHILD_DRAIN    (1024 * 1024) /* more than a socket holds */
+#define CHILD_FACTS    4096 /* bytes of a READY; they go into status frames */
 
 extern char **environ;
 
@@ -55,6 +57,21 @@ bool
 child_is_ready(const struct child *c)
 {
 	return (c->policy.phase == POLICY_READY && c->ch != NULL);
+}
+
+static void
+child_kill(struct child *c, int sig)
+{
+	if (c->pid > 0 && !c->reaped)
+		kill(c->pid, sig);
+}
+
+void
+child_condemn(struct child *c)
+{
+	c->distrusted = true;
+	channel_pause(c->ch, true);
+	child_kill(c, SIGKILL);
 }
 
 void
@@ -148,7 +165,7 @@ child_event(struct child *c, enum policy_event ev, int code)
 		    child_on_due, c);
 		break;
 	case POLICY_TERM:
-		kill(c->pid, SIGTERM);
+		child_kill(c, SIGTERM);
 		break;
 	case POLICY_HOLD:
 		log_warnx("%s waits for a change of its configuration",
@@ -188,7 +205,7 @@ child_on_beat(void *arg)
 			c->misses = 0;
 		else {
 			log_warnx("%s hangs, killing it", proc_name(c->role));
-			kill(c->pid, SIGKILL);
+			child_kill(c, SIGKILL);
 			return;
 		}
 	}
@@ -228,6 +245,12 @@ child_on_ready(struct child *c, struct frame *f)
 
 	if (c->policy.phase != POLICY_STARTING)
 		return;
+	if (f->tail.len > CHILD_FACTS) {
+		log_warnx("%s says too much of its sandbox; killing it",
+		    proc_name(c->role));
+		child_condemn(c);
+		return;
+	}
 	child_event(c, POLICY_EV_READY, 0);
 	c->facts.len = 0;
 	buf_add(&c->facts, f->tail.data, f->tail.len);
@@ -257,19 +280,20 @@ child_on_frame(void *arg, struct frame *f)
 {
 	struct child *c = arg;
 
-	switch (f->head.type) {
-	case MSG_READY:
+	if (c->distrusted)
+		return;
+	if (f->head.type == MSG_READY)
 		child_on_ready(c, f);
-		break;
-	case MSG_PONG:
+	else if (!child_is_ready(c)) {
+		log_warnx("%s sends %s before READY; killing it",
+		    proc_name(c->role), f->def->name);
+		child_condemn(c);
+	} else if (f->head.type == MSG_PONG)
 		c->misses = 0;
-		break;
-	default:
-		if (f->def->to == PROC_BIT(PROC_SUP))
-			serve_frame(c, f);
-		else
-			route_frame(c, f);
-	}
+	else if (f->def->to == PROC_BIT(PROC_SUP))
+		serve_frame(c, f);
+	else
+		route_frame(c, f);
 }
 
 static void
@@ -281,8 +305,7 @@ child_on_end(void *arg, enum channel_end how, const char *why)
 	if (how != CHANNEL_EOF)
 		log_warnx("%s broke its channel: %s; killing it",
 		    proc_name(c->role), why);
-	if (c->pid > 0)
-		kill(c->pid, SIGKILL);
+	child_kill(c, SIGKILL);
 }
 
 static void
@@ -400,6 +423,7 @@ child_spawn(struct child *c)
 		return;
 	}
 	c->generation++;
+	c->reaped = c->distrusted = false;
 	c->logfd = lp[0];
 	loop_fd_set(l, c->logfd, EPOLLIN, child_on_log, c);
 	c->ch = channel_new(l, sv[0], PROC_SUP, c->role, &ops, c);
@@ -431,18 +455,21 @@ child_say_exit(struct child *c, int code)
 	buf_free(&tail);
 }
 
+/* What it had said before it died still counts, be it its last answer. */
 static void
 child_died(struct child *c, int code)
 {
+	c->reaped = true;
+	channel_drain(c->ch, CHILD_DRAIN);
 	c->died_at = mono_now();
-	if (c->probe == 0 && c->sup->context == NULL)
-		child_say_exit(c, code);
-	c->pid = 0;
 	loop_timer_cancel(&c->beat);
 	loop_timer_cancel(&c->over);
 	channel_free(c->ch);
 	c->ch = NULL;
 	child_log_end(c);
+	if (c->probe == 0 && c->sup->context == NULL)
+		child_say_exit(c, code);
+	c->pid = 0;
 	if (c->probe != 0) {
 		probe_child_gone(c, code);
 		return;

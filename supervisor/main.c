@@ -100,6 +100,7 @@ sup_run(struct options *o)
 		child_event(&s.children[i], POLICY_EV_START, 0);
 	log_info("serving %s, engine %s, control socket %s", o->dir, o->host,
 	    o->socket);
+	serve_event(&s, EVENT_DAEMON_START, NULL);
 	code = loop_run(s.loop);
 	socket_close(&s);
 	if (o->keep)

@@ -5,7 +5,6 @@
  * A request gets an id of the supervisor's own on its way, so that ids of
  * different askers never meet and an answer finds its asker.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #define ROUTE_HUNG_MS 5000	    /* over it for so long: hung */
 #define ROUTE_WAIT    (4 * 1024 * 1024) /* for a worker that is not READY */
 #define ROUTE_STICKY  64 /* notes that a worker may have kept for newcomers */
+#define ROUTE_STICKY_LEN (32 * 1024) /* of one: all fit into a queue */
 
 static void
 route_err(struct child *to, uint32_t id, enum err_code code)
@@ -98,15 +98,6 @@ route_drop(struct route **p)
 	free(r);
 }
 
-/* And nothing of it is read any more. */
-static void
-route_kill(struct child *c)
-{
-	channel_pause(c->ch, true);
-	if (c->pid > 0)
-		kill(c->pid, SIGKILL);
-}
-
 /* Back-pressure: the sender is not read until the receiver has drained. */
 
 static void
@@ -118,7 +109,7 @@ route_on_hung(void *arg)
 		return;
 	log_warnx("%s does not read what is sent to it; killing it",
 	    proc_name(c->role));
-	route_kill(c);
+	child_condemn(c);
 }
 
 static void
@@ -147,7 +138,7 @@ route_child_drained(struct child *c)
 		if (o->held_by != c)
 			continue;
 		o->held_by = NULL;
-		if (o->ch != NULL)
+		if (o->ch != NULL && !o->distrusted)
 			channel_pause(o->ch, false);
 	}
 }
@@ -252,10 +243,12 @@ route_stick(struct child *from, const struct frame *f,
 		n = *p;
 		*p = n->next;
 		free(n);
-	} else if (count >= ROUTE_STICKY) {
-		log_warnx("%s: %s of too many; killing it",
+		count--;
+	}
+	if (count >= ROUTE_STICKY || f->payload_len > ROUTE_STICKY_LEN) {
+		log_warnx("%s: too many or too long %s; killing it",
 		    proc_name(from->role), f->def->name);
-		route_kill(from);
+		child_condemn(from);
 		return;
 	}
 	n = xcalloc(1, sizeof(*n) + f->payload_len);
@@ -275,6 +268,8 @@ route_note(struct child *from, struct frame *f)
 	struct frame_head h = route_head(from, f, f->head.id);
 
 	route_stick(from, f, &h);
+	if (from->distrusted)
+		return;
 	for (size_t i = 0; i < s->nchildren; i++) {
 		struct child *to = &s->children[i];
 
@@ -285,6 +280,22 @@ route_note(struct child *from, struct frame *f)
 			route_deliver(from, to, &h, f->payload, f->payload_len,
 			    -1);
 	}
+}
+
+void
+route_event(struct sup *s, const struct msg_event *m, const struct buf *tail)
+{
+	struct child *to = child_find(s, PROC_CONTROL, 0);
+	struct frame_head h = { .type = MSG_EVENT, .source = PROC_SUP };
+	struct buf b = { 0 };
+
+	if (to == NULL)
+		return; /* a probe, or asking for a context */
+	buf_add(&b, m, sizeof(*m));
+	if (tail != NULL)
+		buf_add(&b, tail->data, tail->len);
+	route_deliver(NULL, to, &h, b.data, b.len, -1);
+	buf_free(&b);
 }
 
 /* Requests and answers. */
@@ -382,12 +393,6 @@ route_rep(struct child *from, struct frame *f)
 void
 route_frame(struct child *c, struct frame *f)
 {
-	if (c->policy.phase != POLICY_READY) {
-		log_warnx("%s sends %s before READY; killing it",
-		    proc_name(c->role), f->def->name);
-		route_kill(c);
-		return;
-	}
 	switch (f->def->kind) {
 	case MSG_KIND_NOTE:
 		route_note(c, f);

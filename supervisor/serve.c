@@ -17,13 +17,10 @@
 void
 serve_event(struct sup *s, enum event_kind kind, const struct buf *tail)
 {
-	struct child *c = child_find(s, PROC_CONTROL, 0);
 	struct msg_event m = { .kind = kind, .time_ns = wall_now_ns(),
 		.mono_ns = mono_now().ns };
 
-	/* a control that is down does not hear of its own death */
-	if (c != NULL && child_is_ready(c))
-		child_send(c, MSG_EVENT, &m, tail, -1);
+	route_event(s, &m, tail);
 }
 
 /*

@@ -82,7 +82,11 @@ stop_begin(struct sup *s, int exit_code)
 	serve_event(s, EVENT_DAEMON_STOP, NULL);
 	if (child_is_ready(plan))
 		child_send(plan, MSG_STOP, NULL, NULL, -1);
-	loop_timer_in_ms(s->loop, &s->stop_timer, STOP_PLAN_MS, stop_next, s);
+	/* one that is down for good has nothing to clear away any more */
+	loop_timer_in_ms(s->loop, &s->stop_timer,
+	    plan->policy.phase == POLICY_DOWN ||
+		    plan->policy.phase == POLICY_HELD ? 0 : STOP_PLAN_MS,
+	    stop_next, s);
 }
 
 /* A plan that comes up only now has to clear away all the same. */

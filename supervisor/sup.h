@@ -32,6 +32,8 @@ struct child {
 	uint32_t instance;
 	uint32_t generation;
 	pid_t pid;              /* 0: down */
+	bool reaped;            /* pid is nobody's, or another's, any more */
+	bool distrusted;        /* broke a rule: nothing of it is read */
 	struct policy policy;
 	struct channel *ch;
 	int logfd;
@@ -111,12 +113,17 @@ void child_send(struct child *c, enum msg_type type, const void *fixed,
     const struct buf *tail, int fd);
 struct child *child_find(struct sup *s, enum proc role, uint32_t instance);
 bool child_is_ready(const struct child *c);
+/* It may not go on, and what it still says does not count. */
+void child_condemn(struct child *c);
 
 /* configure.c: what a worker is told before it serves */
 void configure_send(struct child *c);
 
 /* route.c: frames between workers */
 void route_frame(struct child *c, struct frame *f);
+/* An event of our own: to control, now or when it is READY again. */
+void route_event(struct sup *s, const struct msg_event *m,
+    const struct buf *tail);
 void route_child_ready(struct child *c);
 void route_child_died(struct child *c);
 void route_child_drained(struct child *c);

@@ -353,7 +353,7 @@ test_pause(void **state)
 	end_free(e);
 }
 
-/* A paused channel still sends, and notices that the peer has gone. */
+/* A paused channel still sends; the peer's end waits behind its words. */
 static void
 test_pause_and_hang_up(void **state)
 {
@@ -367,9 +367,16 @@ test_pause_and_hang_up(void **state)
 	assert_int_equal(wire_take(e->raw, &b).type, MSG_PING);
 	end_settle(e);
 	assert_int_equal(e->ends, 0);
+	wire_send_frame(e->raw, MSG_PONG, 0, 0, &n, sizeof(n), -1);
 	close(e->raw);
 	e->raw = -1;
 	end_settle(e);
+	assert_int_equal(e->ends, 0);
+	assert_int_equal(channel_send(e->c, MSG_PING, 0, 0, &n, NULL, 0, -1),
+	    -1);
+	channel_pause(e->c, false);
+	end_settle(e);
+	assert_int_equal(e->n, 1);
 	assert_int_equal(e->ends, 1);
 	assert_int_equal(e->how, CHANNEL_EOF);
 	buf_free(&b);
@@ -449,6 +456,70 @@ test_queue_limit(void **state)
 	assert_int_equal(e->ends, 1);
 	assert_int_equal(e->how, CHANNEL_OVERFLOW);
 	buf_free(&tail);
+	end_free(e);
+}
+
+/* What a dead peer had said is handled at once, paused or not, up to a cap. */
+static void
+test_drain(void **state)
+{
+	struct msg_num n = { 0 };
+	struct buf b = { 0 };
+	struct end *e;
+
+	for (int i = 0; i < 200; i++)
+		wire_frame(&b, MSG_PONG, 0, 0, &n, sizeof(n), false);
+	for (int ended = 0; ended < 2; ended++) {
+		e = end_new(PROC_SUP, PROC_PLAN);
+		channel_pause(e->c, true);
+		wire_send(e->raw, b.data, b.len - (ended ? 1 : 0), NULL, 0);
+		close(e->raw);
+		e->raw = -1;
+		end_settle(e);
+		if (ended) /* this finds out that nobody reads */
+			channel_send(e->c, MSG_PING, 0, 0, &n, NULL, 0, -1);
+		channel_drain(e->c, SIZE_MAX);
+		assert_int_equal(e->n, ended ? 199 : 200);
+		end_settle(e);
+		assert_int_equal(e->ends, 0);
+		end_free(e);
+	}
+	e = end_new(PROC_SUP, PROC_PLAN);
+	channel_pause(e->c, true);
+	wire_send(e->raw, b.data, b.len, NULL, 0);
+	channel_drain(e->c, 0);
+	assert_int_equal(e->n, 0);
+	assert_int_equal(channel_send(e->c, MSG_PING, 0, 0, &n, NULL, 0, -1),
+	    -1);
+	end_free(e);
+	/* who broke a rule has lost its say */
+	e = end_new(PROC_SUP, PROC_PLAN);
+	wire_send_frame(e->raw, MSG_PING, 0, 0, &n, sizeof(n), -1);
+	wire_send(e->raw, b.data, b.len, NULL, 0);
+	end_settle(e);
+	assert_int_equal(e->how, CHANNEL_VIOLATION);
+	channel_drain(e->c, SIZE_MAX);
+	assert_int_equal(e->n, 0);
+	end_free(e);
+	buf_free(&b);
+}
+
+/* Descriptors that nobody takes must not use up all that we may have. */
+static void
+test_fd_limit(void **state)
+{
+	struct end *e = end_new(PROC_SUP, PROC_ENGINE);
+	int small = 1, sent = 0;
+
+	setsockopt(channel_fd(e->c), SOL_SOCKET, SO_SNDBUF, &small,
+	    sizeof(small));
+	while (channel_send(e->c, MSG_DIAL_OK, 0, 1, NULL, NULL, 0,
+		   dup(e->raw)) == 0)
+		assert_true(++sent < CHANNEL_FD_LIMIT + 100);
+	assert_true(sent >= CHANNEL_FD_LIMIT);
+	end_settle(e);
+	assert_int_equal(e->ends, 1);
+	assert_int_equal(e->how, CHANNEL_OVERFLOW);
 	end_free(e);
 }
 
@@ -589,6 +660,8 @@ main(void)
 		cmocka_unit_test(test_peer_gone_in_a_frame),
 		cmocka_unit_test(test_peer_gone_with_fd),
 		cmocka_unit_test(test_queue_limit),
+		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_fd_limit),
 		cmocka_unit_test(test_free_with_queue),
 		cmocka_unit_test(test_many_fds),
 		cmocka_unit_test(test_forward),

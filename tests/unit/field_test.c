@@ -53,7 +53,7 @@ test_round_trip(void **state)
 	assert_null(fields_dup(&t, F_ARG));
 	assert_null(fields_dup(&t, F_JOB));
 	assert_int_equal(fields_u64(&t, F_LINE, 42), 42);
-	assert_int_equal(fields_i64(&t, F_TIME_NS, -42), -42);
+	assert_int_equal(fields_i64(&t, F_PID, -42), -42);
 	/* in the order in which they were added */
 	assert_int_equal(field_next(&t, &off, &f), 1);
 	assert_int_equal(f.key, F_PATH);

@@ -30,7 +30,10 @@ fd_count(void)
 static void
 sup_on_frame(void *arg, struct frame *f)
 {
-	route_frame(arg, f);
+	struct child *c = arg;
+
+	if (!c->distrusted)
+		route_frame(c, f);
 }
 
 static void
@@ -80,6 +83,7 @@ fake_spawn(struct fake *w)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
 	    0);
 	c->generation++;
+	c->distrusted = false;
 	c->policy.phase = POLICY_STARTING;
 	c->ch = channel_new(c->sup->loop, sv[0], PROC_SUP, c->role, &ops, c);
 	w->ch = channel_new(c->sup->loop, sv[1], c->role, PROC_SUP, &fake_ops,

@@ -24,6 +24,7 @@
 #define STATE_EVENTS_MS	 2000 /* go on when events send no headers */
 #define STATE_STABLE_MS	 1000 /* up so long: begin the waits anew */
 #define STATE_STALE_MS	 30000 /* refused so long: a stale socket file? */
+#define STATE_ERROR_MAX	 1024  /* bytes of an engine's words that are told */
 
 static void state_ping(struct engine *e);
 static void state_on_timer(void *arg);
@@ -82,7 +83,7 @@ static void
 state_set_error(struct engine *e, const char *why)
 {
 	free(e->state.error);
-	e->state.error = why != NULL ? xstrdup(why) : NULL;
+	e->state.error = why != NULL ? xstrndup(why, STATE_ERROR_MAX) : NULL;
 }
 
 /* It is down, for this reason: told when either is new. */
@@ -92,7 +93,8 @@ state_announce_down(struct engine *e, const char *why)
 	struct state *s = &e->state;
 	char text[256];
 
-	if (!s->announced && s->error != NULL && strcmp(s->error, why) == 0)
+	if (!s->announced && s->error != NULL &&
+	    strncmp(s->error, why, STATE_ERROR_MAX) == 0)
 		return;
 	state_set_error(e, why);
 	s->announced = false;

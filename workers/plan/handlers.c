@@ -27,7 +27,7 @@ plan_start(struct worker *w)
 	p->n = w->conf.nservices;
 	p->services = xcalloc(p->n + 1, sizeof(*p->services));
 	/* jobs of different generations must not be taken for one another */
-	p->jobs = (uint64_t)w->generation << 32;
+	p->jobs = (uint64_t)w->generation * 1000000;
 	for (size_t i = 0; i < p->n; i++) {
 		p->services[i].w = w;
 		p->services[i].conf = &w->conf.services[i];
