@@ -62,6 +62,13 @@ int ctl_exit_code(enum err_code code);
 /* Print n bytes from outside, escaped for a terminal. */
 void ctl_print_text(FILE *out, const void *s, size_t n);
 
+/* So much of a container's id is shown to people, as docker ps does. */
+static inline size_t
+ctl_id_len(size_t len)
+{
+	return (len < 12 ? len : 12);
+}
+
 /* The commands: an exit code. */
 int ctl_status(struct ctl *c);
 int ctl_monitor(struct ctl *c, bool has_since, uint64_t since);

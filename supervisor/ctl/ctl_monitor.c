@@ -66,9 +66,26 @@ print_value(const struct field *f, FILE *out)
 	fputc('"', out);
 }
 
+/* An id as docker shows it to people; the JSON has it whole. */
+static struct field
+shorten_id(const struct field *f)
+{
+	static const char algo[] = "sha256:";
+	struct field id = *f;
+
+	if (id.len > strlen(algo) && memcmp(id.str, algo, strlen(algo)) == 0) {
+		id.str += strlen(algo);
+		id.len -= strlen(algo);
+	}
+	id.len = ctl_id_len(id.len);
+	return (id);
+}
+
 static void
 print_field(const struct field *f, FILE *out)
 {
+	struct field id;
+
 	if (f->key == F_US || f->key == F_SEEN_TO_LIVE_US) {
 		fprintf(out, " %s=%" PRIu64 ".%03" PRIu64 "ms",
 		    f->key == F_US ? "took" : "seen_to_live", f->u64 / 1000,
@@ -76,6 +93,10 @@ print_field(const struct field *f, FILE *out)
 		return;
 	}
 	fprintf(out, " %s=", field_name(f->key));
+	if (f->key == F_CONTAINER_ID || f->key == F_IMAGE_ID) {
+		id = shorten_id(f);
+		f = &id;
+	}
 	print_value(f, out);
 }
 

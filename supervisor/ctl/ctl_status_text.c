@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "log.h"
+#include "supervisor/ctl/ctl.h"
 #include "supervisor/ctl/ctl_status.h"
 #include "supervisor/ctl/ctl_table.h"
-
-#define ID_SHOWN 12 /* of a container's id, as docker ps shows it */
 
 static struct fields
 item_fields(const struct status_item *it)
@@ -101,7 +100,7 @@ table_add_container(struct table *tb, const struct fields *t)
 	row[0] = xstrdup("container");
 	row[1] = cell_str(t, F_NAME);
 	if (fields_get(t, F_CONTAINER_ID, &f))
-		row[2] = cell_mem(f.str, f.len < ID_SHOWN ? f.len : ID_SHOWN);
+		row[2] = cell_mem(f.str, ctl_id_len(f.len));
 	row[3] = cell_str(t, F_IMAGE);
 	row[4] = cell_str(t, F_TRANSPORT);
 	if (fields_u64(t, F_IN_STEP, 0) == 1)

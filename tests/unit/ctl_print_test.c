@@ -228,7 +228,9 @@ print_events(FILE *json, FILE *text)
 
 	fields_add_str(&b, F_SERVICE, "web");
 	fields_add_u64(&b, F_JOB, 12);
-	fields_add_str(&b, F_CONTAINER_ID, "0123456789ab");
+	fields_add_str(&b, F_CONTAINER_ID, "0123456789abcdef0123456789abcdef"
+	    "0123456789abcdef0123456789abcdef");
+	fields_add_str(&b, F_IMAGE_ID, "sha256:fedcba9876543210");
 	fields_add_str(&b, F_PATH, "src/a \"b\".js");
 	fields_add_u64(&b, F_BYTES, UINT64_C(9007199254740993));
 	print_event(&m, &b, json, text);

@@ -96,22 +96,11 @@ exec_started(struct job *j, unsigned status)
 static void
 exec_created(struct job *j, unsigned status)
 {
-	cJSON *o;
-	const char *id;
+	char *id = job_created_id(j, status);
 
-	if (status != 201) {
-		job_done_status(j, status);
+	if (id == NULL)
 		return;
-	}
-	o = json_parse(j->answer.data, j->answer.len, ENGINE_JSON_MAX, NULL);
-	id = json_str(o, "Id");
-	if (id != NULL && spec_is_container_id(id))
-		j->exec_id = xstrdup(id);
-	cJSON_Delete(o);
-	if (j->exec_id == NULL) {
-		job_fail(j, ERR_ENGINE, "exec's answer has no id");
-		return;
-	}
+	j->exec_id = id;
 	j->committed = true;
 	job_http(j, "POST", engine_path(j->e, "/exec/%s/start", j->exec_id),
 	    "{\"Detach\":false,\"Tty\":false}", 0, SINK_OUTPUT, exec_started);

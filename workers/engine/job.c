@@ -118,6 +118,27 @@ job_done_status(struct job *j, unsigned status)
 	free(msg);
 }
 
+char *
+job_created_id(struct job *j, unsigned status)
+{
+	char *id = NULL;
+	const char *s;
+	cJSON *o;
+
+	if (status != 201) {
+		job_done_status(j, status);
+		return (NULL);
+	}
+	o = json_parse(j->answer.data, j->answer.len, ENGINE_JSON_MAX, NULL);
+	s = json_str(o, "Id");
+	if (s != NULL && spec_is_container_id(s))
+		id = xstrdup(s);
+	cJSON_Delete(o);
+	if (id == NULL)
+		job_fail(j, ERR_ENGINE, "the engine's answer has no id");
+	return (id);
+}
+
 void
 job_send_data(struct job *j, const void *p, size_t n)
 {

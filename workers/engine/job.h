@@ -100,6 +100,12 @@ void job_fail(struct job *j, enum err_code code, const char *why);
 /* ENG_DONE, with the engine's message if the status is an error. */
 void job_done_status(struct job *j, unsigned status);
 
+/*
+ * What a 201 says was made, which the caller frees; NULL: it says something
+ * else, and the job has ended.
+ */
+char *job_created_id(struct job *j, unsigned status);
+
 /* ENG_DATA to the asker. */
 void job_send_data(struct job *j, const void *p, size_t n);
 

@@ -208,21 +208,13 @@ ops_check_create(struct job *j, char *why, size_t size)
 static void
 ops_created(struct job *j, unsigned status)
 {
-	cJSON *o;
-	const char *id;
+	char *id = job_created_id(j, status);
 
-	if (status != 201) {
-		job_done_status(j, status);
+	if (id == NULL)
 		return;
-	}
-	o = json_parse(j->answer.data, j->answer.len, ENGINE_JSON_MAX, NULL);
-	id = json_str(o, "Id");
-	if (id != NULL && spec_is_container_id(id)) {
-		gate_add(j->e->gate, id, j->service);
-		job_done(j, status, 0, NULL, id);
-	} else
-		job_fail(j, ERR_ENGINE, "create's answer has no id");
-	cJSON_Delete(o);
+	gate_add(j->e->gate, id, j->service);
+	job_done(j, status, 0, NULL, id);
+	free(id);
 }
 
 static void
