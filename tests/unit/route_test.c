@@ -266,6 +266,57 @@ test_requests_wait_in_order(void **state)
 	assert_int_equal(t->push.c->wait_bytes, 0);
 }
 
+/* Events of the supervisor, too, be they of control's own death. */
+static void
+test_own_events_wait(void **state)
+{
+	struct fixture *t = *state;
+	struct msg_event m = { .kind = EVENT_WORKER_EXIT };
+	struct buf tail = { 0 };
+	struct got *g;
+
+	fields_add_str(&tail, F_WORKER, "control");
+	fake_die(&t->control);
+	route_event(&t->sup, &m, &tail);
+	m.kind = EVENT_DAEMON_STOP;
+	route_event(&t->sup, &m, NULL);
+	fake_restart(t, &t->control);
+	g = fake_got(&t->control, MSG_EVENT);
+	assert_int_equal(g->head.source, PROC_SUP);
+	assert_int_equal(g->len, sizeof(m) + tail.len);
+	assert_int_equal((uint32_t)g->fixed.n, EVENT_WORKER_EXIT);
+	g = fake_got(&t->control, MSG_EVENT);
+	assert_int_equal(g->len, sizeof(m));
+	fake_got_nothing(&t->control);
+	buf_free(&tail);
+}
+
+/* What is kept for newcomers must fit into their queues. */
+static void
+test_long_note(void **state)
+{
+	struct fixture *t = *state;
+	struct msg_eng_state m = { .engine = 3 };
+	struct buf tail = { 0 };
+	char *text = xcalloc(1, 40 * 1024);
+
+	memset(text, 'x', 40 * 1024 - 1);
+	fields_add_str(&tail, F_ERROR, text);
+	channel_send(t->engine.ch, MSG_ENG_STATE, 0, 0, &m, tail.data,
+	    tail.len, -1);
+	fake_say_n(t, &t->engine, MSG_ENG_STATE, 0, 3, ENG_STATE_UP);
+	assert_true(t->engine.c->distrusted);
+	assert_null(t->sup.stickies);
+	fake_got_nothing(&t->plan);
+	/* and no receiver that drains gives it its say again */
+	t->engine.c->held_by = t->plan.c;
+	route_child_drained(t->plan.c);
+	fakes_pump(t);
+	fake_got_nothing(&t->plan);
+	free(text);
+	buf_free(&tail);
+}
+
 static void
 test_waiting_ends_with_its_asker(void **state)
 {
@@ -363,6 +414,8 @@ main(void)
 		TEST(test_asker_dies),
 		TEST(test_peers_are_told),
 		TEST(test_requests_wait_in_order),
+		TEST(test_own_events_wait),
+		TEST(test_long_note),
 		TEST(test_waiting_ends_with_its_asker),
 		TEST(test_cancel_of_waiting),
 		TEST(test_waiting_is_bounded),
