@@ -397,11 +397,8 @@ channel_read(struct channel *c)
 	}
 	channel_keep_fds(c, &m);
 	if (n == 0) {
-		if (c->in.len > 0)
-			channel_end(c, CHANNEL_EOF,
-			    "peer gone in the middle of a frame");
-		else
-			channel_end(c, CHANNEL_EOF, "peer gone");
+		channel_end(c, CHANNEL_EOF, "peer gone%s",
+		    c->in.len > 0 ? " in the middle of a frame" : "");
 		return (0);
 	}
 	c->in.len += (size_t)n;

@@ -284,11 +284,9 @@ child_on_frame(void *arg, struct frame *f)
 		return;
 	if (f->head.type == MSG_READY)
 		child_on_ready(c, f);
-	else if (!child_is_ready(c)) {
-		log_warnx("%s sends %s before READY; killing it",
-		    proc_name(c->role), f->def->name);
+	else if (route_refuses(c, f))
 		child_condemn(c);
-	} else if (f->head.type == MSG_PONG)
+	else if (f->head.type == MSG_PONG)
 		c->misses = 0;
 	else if (f->def->to == PROC_BIT(PROC_SUP))
 		serve_frame(c, f);

@@ -390,6 +390,16 @@ route_rep(struct child *from, struct frame *f)
 	route_hold(from, to);
 }
 
+bool
+route_refuses(const struct child *c, const struct frame *f)
+{
+	if (c->policy.phase == POLICY_READY)
+		return (false);
+	log_warnx("%s sends %s before READY; killing it", proc_name(c->role),
+	    f->def->name);
+	return (true);
+}
+
 void
 route_frame(struct child *c, struct frame *f)
 {

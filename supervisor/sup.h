@@ -120,6 +120,8 @@ void child_condemn(struct child *c);
 void configure_send(struct child *c);
 
 /* route.c: frames between workers */
+/* Before READY nothing is taken of a worker, by whomever it is meant for. */
+bool route_refuses(const struct child *c, const struct frame *f);
 void route_frame(struct child *c, struct frame *f);
 /* An event of our own: to control, now or when it is READY again. */
 void route_event(struct sup *s, const struct msg_event *m,

@@ -32,7 +32,11 @@ sup_on_frame(void *arg, struct frame *f)
 {
 	struct child *c = arg;
 
-	if (!c->distrusted)
+	if (c->distrusted)
+		return;
+	if (route_refuses(c, f))
+		child_condemn(c);
+	else
 		route_frame(c, f);
 }
 
