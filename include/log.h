@@ -18,12 +18,11 @@ int log_verbose(void);
 void log_enable_token(const char *token);
 bool log_has_token(const char *token);
 
-/* The first two add strerror(errno); debug needs -v, trace -vv. */
+/* The first two add strerror(errno); debug needs -v. */
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warnx(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Log and end the process with EX_SOFTWARE. */
 void fatal(const char *fmt, ...)

@@ -206,9 +206,9 @@ channel_trace(const struct channel *c, const char *way,
 {
 	const struct msg_def *d = msg_def(h->type);
 
-	if (log_verbose() < 2)
+	if (log_verbose() < 2 && !log_has_token("frames"))
 		return;
-	log_trace("%s %s %s source=%s.%u id=%u gen=%u len=%zu%s%s", way,
+	log_info("%s %s %s source=%s.%u id=%u gen=%u len=%zu%s%s", way,
 	    proc_name(c->peer), d != NULL ? d->name : "?",
 	    proc_name(h->source), h->instance, h->id, h->generation, len,
 	    h->flags & F_MORE ? " more" : "",

@@ -167,13 +167,6 @@ log_debug(const char *fmt, ...)
 }
 
 void
-log_trace(const char *fmt, ...)
-{
-	if (verbosity >= 2)
-		LOG_BODY("", 0);
-}
-
-void
 fatal(const char *fmt, ...)
 {
 	LOG_BODY("fatal: ", saved);

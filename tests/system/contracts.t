@@ -36,6 +36,7 @@ def status(w, ctx):
     equal(s["trees"][0]["root"], ctx, "status: the tree's root")
     keys(s["services"][0], SERVICE, "status: service")
     keys(s["services"][0]["containers"][0], CONTAINER, "status: container")
+    equal(w.sync(30), 0, "status: sync")
     rc, out, _ = w.ctl("status")
     ok(rc == 0 and "in step" in out, "status as text says in step", out)
 

@@ -114,7 +114,6 @@ say_all(void)
 	log_warnx("n %d", 1);
 	log_info("info");
 	log_debug("debug");
-	log_trace("trace");
 }
 
 static void
@@ -129,10 +128,6 @@ test_levels(void **state)
 	log_init("push", 1);
 	captured(say_all);
 	assert_non_null(strstr(text, "push: debug\n"));
-	assert_null(strstr(text, "trace"));
-	log_init("push", 2);
-	captured(say_all);
-	assert_non_null(strstr(text, "push: trace\n"));
 	log_init("push", 0);
 }
 

@@ -132,7 +132,7 @@ plan_on_eng_event(struct worker *w, struct frame *f)
 	for (size_t i = 0; i < sizeof(heeded) / sizeof(heeded[0]); i++)
 		if (strlen(heeded[i]) == action.len &&
 		    memcmp(heeded[i], action.str, action.len) == 0)
-			s->need_inspect = true;
+			s->recheck = true;
 	if (action.len == 3 && memcmp(action.str, "die", 3) == 0)
 		plan_tell_exit(s, f);
 	plan_next(s);

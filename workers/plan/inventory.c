@@ -183,7 +183,7 @@ act_on_inspect(void *arg, const struct eng_answer *a)
 {
 	struct service *s = arg;
 
-	s->need_inspect = false;
+	s->need_inspect = s->recheck = false;
 	if (a->err == 0 && a->status == 404) {
 		act_lost_container(s);
 		return;
@@ -204,7 +204,7 @@ act_on_inspect(void *arg, const struct eng_answer *a)
 void
 act_inspect(struct service *s)
 {
-	plan_op_begin(s, OP_INSPECT);
+	plan_op_begin(s, s->need_inspect ? OP_INSPECT : OP_RECHECK);
 	act_ask(s, MSG_ENG_INSPECT, ENG_OP_CONTAINER, 0, act_on_inspect);
 }
 

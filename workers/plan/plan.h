@@ -50,6 +50,7 @@ enum plan_op {
 	OP_REPLACE,  /* create, stop, rename, start, remove: replace.c */
 	OP_START,
 	OP_INSPECT,
+	OP_RECHECK,  /* the same, on a hint: it is in step until it says no */
 	OP_APPLY,
 	OP_STEPS,
 	OP_RESTART,
@@ -84,6 +85,7 @@ struct service {
 	char ports[256];    /* where it is published, as told last */
 	/* what has to be done */
 	bool need_inspect, need_start, need_rebuild, need_steps;
+	bool recheck;      /* an event hints at a change; a look will tell */
 	bool whole;        /* deliver everything again */
 	bool no_cache;
 	int64_t restart_after_ns; /* copies that a restart makes live */

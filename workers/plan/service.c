@@ -101,14 +101,14 @@ plan_in_step(const struct service *s)
 	return (s->engine_up && s->listed && s->scanned && !s->root_gone &&
 	    s->attached && s->running && !s->paused && s->work == NULL &&
 	    !plan_has_needs(s) && !s->blocked && s->set_aside.len == 0 &&
-	    s->op == OP_NONE && s->acked == s->batch &&
-	    s->acked_upto >= s->tree_upto);
+	    (s->op == OP_NONE || s->op == OP_RECHECK) &&
+	    s->acked == s->batch && s->acked_upto >= s->tree_upto);
 }
 
 bool
 plan_is_stuck(const struct service *s)
 {
-	if (s->op != OP_NONE || !s->engine_up)
+	if (s->op != OP_NONE || s->recheck || !s->engine_up)
 		return (false);
 	if (s->blocked || s->root_gone || s->paused)
 		return (true);
@@ -218,7 +218,7 @@ plan_next_op(struct service *s)
 	else if (!s->listed) {
 		if (!s->blocked)
 			act_list(s);
-	} else if (s->need_inspect && s->id[0] != '\0')
+	} else if ((s->need_inspect || s->recheck) && s->id[0] != '\0')
 		act_inspect(s);
 	else if (!s->blocked && !s->paused)
 		plan_next_action(s);
