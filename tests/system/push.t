@@ -93,7 +93,8 @@ def types(engine):
 def meddled(engine):
     """The container is not what was delivered any more."""
     ctx = context("FROM %s\nCOPY . /srv/all/\nCOPY one /opt/some/where/\n%s" %
-                  (BASE, CMD), {"one": "1\n", "d/two": "2\n", "e/f": "f\n"})
+                  (BASE, CMD), {"one": "1\n", "d/two": "2\n", "e/f": "f\n",
+                   "e/g": "g\n"})
     with Wharfd(engine, ctx) as w:
         first = w.container()
         shell(engine, w, "sh", "-c", "cd /srv/all && rm one && mkdir -p one/x"
@@ -102,6 +103,9 @@ def meddled(engine):
         write(ctx + "/d/two", "two again\n")
         os.chmod(ctx + "/d", 0o700)
         in_step(engine, w, ctx, first, "other types in the way")
+        shell(engine, w, "sh", "-c", "cd /srv/all && rm -r e && echo >e")
+        os.unlink(ctx + "/e/f")
+        equal(w.sync(60), 0, "a delete below what is a file there: sync")
         shell(engine, w, "rm", "-rf", "/srv", "/opt")
         write(ctx + "/one", "once more\n")
         equal(w.sync(60), 0, "destination removed: sync")

@@ -326,6 +326,10 @@ OF_THE_ENGINE = ("etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab",
                  ".dockerenv", "dev", "proc", "sys")
 
 
+# The engine's mount point where it was killed while it unpacked an archive.
+DEBRIS = re.compile(r"\.pivot_root\d+")
+
+
 def below(path, roots):
     return any(path == r or path.startswith(r + "/") for r in roots)
 
@@ -340,7 +344,7 @@ def read_tree(engine, container, ignore=()):
         for m in tar:
             path = m.name.lstrip("./").rstrip("/") if \
                 m.name.startswith("./") else m.name.strip("/")
-            if path == "" or below(path, ignore):
+            if path == "" or below(path, ignore) or DEBRIS.fullmatch(path):
                 continue
             kind, what = m.type.decode("ascii"), ""
             if m.islnk():

@@ -20,6 +20,7 @@
 
 static void erase_go(struct task *j);
 static void erase_one(struct task *j);
+static void erase_confirm(struct task *j);
 
 size_t
 erase_chunk(const struct paths *p, size_t at)
@@ -63,10 +64,11 @@ erase_on_exec(void *arg, const struct eng_answer *a)
 		erase_go(j);
 		return;
 	}
-	if (a->exit != 0)
-		task_trouble(j, "deleting: rm: exit %lld: %.*s",
-		    (long long)a->exit, (int)e->output.len,
-		    e->output.len > 0 ? (const char *)e->output.data : "");
+	if (a->exit != 0) {
+		/* it also complains of what lies below something else by now */
+		erase_confirm(j);
+		return;
+	}
 	e->at = e->end;
 	erase_go(j);
 }
@@ -101,39 +103,86 @@ erase_exec(struct task *j)
 }
 
 /*
- * The side way.
+ * Whether the paths from `at` to `end` are gone: a HEAD of each.  The engine
+ * answers 404 for what is not there, but 500 where a parent is no directory:
+ * then the parents are asked about, upwards.
  */
+
+static void erase_ask(struct task *j);
+
+static void
+erase_confirmed(struct task *j, bool there)
+{
+	struct erase *e = &j->erase;
+
+	if (there)
+		task_trouble(j, "deleting %.200s: it is still there%s%.*s",
+		    e->paths->v[e->at], e->output.len > 0 ? ": " : "",
+		    (int)e->output.len,
+		    e->output.len > 0 ? (const char *)e->output.data : "");
+	if (++e->at < e->end)
+		erase_confirm(j);
+	else
+		erase_go(j);
+}
 
 static void
 erase_on_head(void *arg, const struct eng_answer *a)
 {
 	struct task *j = arg;
 	struct erase *e = &j->erase;
+	char *slash = strrchr(e->asked, '/');
 
-	if (eng_is_away(a)) {
+	if (eng_is_away(a))
 		task_end_answer(j, "deleting", a);
-		return;
+	else if (a->err == 0 && a->status == 404)
+		erase_confirmed(j, false);
+	else if (eng_is_ok(a))
+		erase_confirmed(j,
+		    strcmp(e->asked, e->paths->v[e->at]) == 0 ||
+			facts_stat_isdir(a->body, a->len));
+	else if (slash == e->asked)
+		erase_confirmed(j, true);
+	else {
+		*slash = '\0';
+		erase_ask(j);
 	}
-	if (a->err != 0 || a->status != 404)
-		task_trouble(j, "deleting %.200s: it is still there",
-		    e->paths->v[e->at]);
-	e->at++;
-	erase_go(j);
 }
+
+static void
+erase_ask(struct task *j)
+{
+	struct buf b = { 0 };
+
+	fields_add_str(&b, F_PATH, j->erase.asked);
+	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, erase_on_head, NULL);
+}
+
+static void
+erase_confirm(struct task *j)
+{
+	struct erase *e = &j->erase;
+
+	free(e->asked);
+	e->asked = xstrdup(e->paths->v[e->at]);
+	erase_ask(j);
+}
+
+/*
+ * The side way.
+ */
 
 static void
 erase_on_put(void *arg, const struct eng_answer *a)
 {
 	struct task *j = arg;
-	struct buf b = { 0 };
 
 	if (eng_is_away(a) || (a->err == 0 && a->status == 404 &&
 		strstr(a->error, "o such container") != NULL)) {
 		task_end_answer(j, "deleting", a);
 		return;
 	}
-	fields_add_str(&b, F_PATH, j->erase.paths->v[j->erase.at]);
-	task_ask(j, MSG_ENG_HEAD, ENG_NONE, &b, erase_on_head, NULL);
+	erase_confirm(j);
 }
 
 /* A whole tar with the one entry; it always fits into a pipe.  -1. */
@@ -166,6 +215,8 @@ erase_one(struct task *j)
 	uint64_t bytes = 0;
 	int fds[2];
 
+	e->end = e->at + 1;
+	e->output.len = 0;
 	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) == -1) {
 		task_end_why(j, RESULT_RETRY, "no pipe: %s", strerror(errno));
 		return;

@@ -88,6 +88,7 @@ struct erase {
 	size_t end;   /* of the paths in this exec */
 	bool one_by_one; /* exec cannot be used */
 	struct buf output;
+	char *asked;     /* whether it is there */
 	task_fn then;
 };
 

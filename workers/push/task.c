@@ -23,6 +23,7 @@ task_free(struct task *j)
 	buf_free(&j->paths);
 	buf_free(&j->again);
 	buf_free(&j->erase.output);
+	free(j->erase.asked);
 	for (size_t i = 0; i < 3; i++)
 		buf_free(&j->lines.part[i]);
 	if (j->fd != -1)
