@@ -246,6 +246,29 @@ test_restart(void **state)
 	bench_free(b);
 }
 
+/* "task already exists": a killed engine's container may be lost to it. */
+static void
+test_restart_refused_climbs(void **state)
+{
+	struct bench *b = bench_up();
+	struct got *g;
+
+	watch_batch(b, 0, 2, "main.py", NULL);
+	push_does(b, MSG_APPLY, (struct push) { .needs = NEED_RESTART,
+	    .files = 1, .restart_s = 100 });
+	bench_ms(b, 50);
+	for (int i = 0; i < 4; i++) {
+		engine_inspect(b, 60);
+		g = bench_expect_eng(b, MSG_ENG_CONTAINER, ENG_OP_RESTART);
+		engine_error(b, g, 500, "task c1: already exists");
+		bench_ms(b, 1000);
+	}
+	assert_string_equal(bench_service(b)->climbed,
+	    "restarting the container: task c1: already exists");
+	bench_expect(b, MSG_BUILD);
+	bench_free(b);
+}
+
 /* Its clock is behind ours: StartedAt never gets past the copy. */
 static void
 test_restart_once_on_a_slow_clock(void **state)
@@ -533,6 +556,7 @@ main(void)
 		cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_quiet_time),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart_refused_climbs),
 		cmocka_unit_test(test_restart_once_on_a_slow_clock),
 		cmocka_unit_test(test_restart_not_needed),
 		cmocka_unit_test(test_climb),

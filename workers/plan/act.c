@@ -1,11 +1,13 @@
 /*
  * Single operations on a service's container.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "workers/plan/plan.h"
 
-#define BODY_MAX (4 * 1024 * 1024)
+#define BODY_MAX    (4 * 1024 * 1024)
+#define START_TRIES 4
 
 /* Ask the engine about this service; CONTAINER_ID is added when it has one. */
 uint32_t
@@ -43,6 +45,32 @@ act_failed(struct service *s, const char *what, const struct eng_answer *a)
 		    a->error, strlen(a->error)));
 }
 
+/*
+ * The engine has the container and does not start it: once more, because one
+ * that was killed has to clear up first, and then the next rung, a new one.
+ */
+static void
+act_not_started(struct service *s, const char *what,
+    const struct eng_answer *a)
+{
+	char esc[160];
+
+	if (eng_is_away(a) || a->err != 0 || a->status < 500) {
+		act_failed(s, what, a);
+		return;
+	}
+	if (++s->not_started < START_TRIES) {
+		plan_retry(s, a->error);
+		return;
+	}
+	s->not_started = 0;
+	s->need_rebuild = true;
+	snprintf(s->climbed, sizeof(s->climbed), "%s: %s", what,
+	    log_escape(esc, sizeof(esc), a->error, strlen(a->error)));
+	plan_op_end(s);
+	plan_next(s);
+}
+
 static void
 act_on_start(void *arg, const struct eng_answer *a)
 {
@@ -50,9 +78,10 @@ act_on_start(void *arg, const struct eng_answer *a)
 	struct buf b = { 0 };
 
 	if (!eng_is_ok(a)) {
-		act_failed(s, "starting the container", a);
+		act_not_started(s, "starting the container", a);
 		return;
 	}
+	s->not_started = 0;
 	fields_add_str(&b, F_CONTAINER_ID, s->id);
 	worker_event(s->w, EVENT_CONTAINER_START, s->conf, 0, &b);
 	buf_free(&b);
@@ -82,9 +111,14 @@ act_on_restarted(void *arg, const struct eng_answer *a)
 
 	if (!eng_is_ok(a)) {
 		s->force_restart |= s->job_restart && eng_is_away(a);
-		act_failed(s, "restarting the container", a);
+		/* who asks for a restart is told; nobody asked for more */
+		if (s->job_restart)
+			act_failed(s, "restarting the container", a);
+		else
+			act_not_started(s, "restarting the container", a);
 		return;
 	}
+	s->not_started = 0;
 	fields_add_str(&b, F_CONTAINER_ID, s->id);
 	fields_add_u64(&b, F_US,
 	    (uint64_t)((mono_now().ns - s->op_began.ns) / 1000));

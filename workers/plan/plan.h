@@ -91,6 +91,7 @@ struct service {
 	int64_t restart_after_ns; /* copies that a restart makes live */
 	int64_t restarted_for; /* the same, of the last restart or start */
 	bool force_restart;
+	unsigned not_started; /* times in a row that the engine refused to */
 	bool blocked;      /* fails until something changes */
 	mono_t unblock_at; /* or until then; ns 0: for good */
 	char why[256];     /* why it is not in step; "" */

@@ -162,6 +162,7 @@ replace_done(struct replace *r)
 	s->restart_after_ns = s->restarted_for = s->act_seen_ns = 0;
 	if (!s->need_rebuild)
 		s->climbed[0] = '\0';
+	s->not_started = 0;
 	s->need_inspect = true;
 	s->retries = 0;
 	replace_free(r);
