@@ -156,7 +156,8 @@ def bare(engine):
                   'CMD ["/busybox", "sleep", "100000"]\n',
                   {"src/a": "a\n", "src/d/e/f": "f\n", "src/gone": "x\n"})
     os.makedirs(ctx + "/bin")
-    shutil.copy("/bin/busybox", ctx + "/bin/busybox")
+    shutil.copy(os.environ.get("WHARF_BUSYBOX", "/bin/busybox"),
+                ctx + "/bin/busybox")
     with Wharfd(engine, ctx) as w:
         first = w.container()
         write(ctx + "/src/a", "changed\n")
