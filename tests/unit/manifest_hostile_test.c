@@ -11,47 +11,18 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "workers/shared/manifest.h"
+#include "tests/unit/manifest_sample.h"
 
 #define REGION MANIFEST_SIZE_MIN
 #define HEAD   32 /* bytes of a slot's header; see manifest_journal.c */
 
 static uint64_t region[REGION / 8];
 
-static struct manifest_entry
-entry(int64_t size, enum manifest_state state)
-{
-	struct manifest_entry e = { .type = TREE_REG, .mode = 0644,
-		.size = size, .mtime_ns = 1, .ctime_ns = 2, .ino = 3 };
-
-	e.state = (uint8_t)state;
-	memset(e.sha256, (int)(size & 0xff), HASH_LEN);
-	return (e);
-}
-
-static void
-set(struct manifest *m, const char *path, int64_t size)
-{
-	struct manifest_entry e = entry(size, MANIFEST_KNOWN);
-
-	assert_int_equal(manifest_set(m, path, &e), 0);
-}
-
-static struct manifest *
-attached(void *map, size_t size)
-{
-	struct manifest *m = manifest_new();
-
-	assert_int_equal(manifest_attach(m, map, size), 0);
-	assert_int_equal(manifest_load(m), 0);
-	return (m);
-}
-
 static struct manifest *
 fresh(size_t size)
 {
 	memset(region, 0, sizeof(region));
-	return (attached(region, size));
+	return (sample_attached(region, size));
 }
 
 static struct manifest_meta
@@ -108,7 +79,7 @@ forge_entry(uint8_t type, const char *path, size_t len)
 static int
 forged_taken(void)
 {
-	struct manifest *m = attached(region, REGION);
+	struct manifest *m = sample_attached(region, REGION);
 	int taken = manifest_count(m) == 2;
 
 	assert_int_equal(manifest_lossy(m), !taken);
@@ -122,7 +93,7 @@ start_forging(void)
 {
 	struct manifest *m = fresh(REGION);
 
-	set(m, "good", 1);
+	sample_set(m, "good", 1);
 	manifest_free(m);
 }
 
@@ -191,7 +162,7 @@ hostile_bytes(void **state)
 	(void)state;
 	for (i = 0; i < 100; i++) {
 		snprintf(path, sizeof(path), "f%d", i);
-		set(m, path, i);
+		sample_set(m, path, i);
 	}
 	manifest_set_meta(m, &meta);
 	manifest_set_str(m, "k", "v");
@@ -203,11 +174,11 @@ hostile_bytes(void **state)
 		for (k = random() % 6; k >= 0; k--)
 			r[random() % (k % 2 ? 128 : REGION / 3)] =
 			    (uint8_t)random();
-		m = attached(region, REGION);
+		m = sample_attached(region, REGION);
 		manifest_iter_below(m, "", check_entry, NULL);
-		set(m, "later", 1);
+		sample_set(m, "later", 1);
 		manifest_free(m);
-		m = attached(region, REGION);
+		m = sample_attached(region, REGION);
 		assert_non_null(manifest_get(m, "later"));
 		manifest_free(m);
 	}

@@ -18,47 +18,18 @@
 #include <cmocka.h>
 
 #include "clock.h"
-#include "workers/shared/manifest.h"
+#include "tests/unit/manifest_sample.h"
 
 #define REGION MANIFEST_SIZE_MIN
 #define HEAD   32 /* bytes of a slot's header; see manifest_journal.c */
 
 static uint64_t region[4 * REGION / 8];
 
-static struct manifest_entry
-entry(int64_t size, enum manifest_state state)
-{
-	struct manifest_entry e = { .type = TREE_REG, .mode = 0644,
-		.size = size, .mtime_ns = 1, .ctime_ns = 2, .ino = 3 };
-
-	e.state = (uint8_t)state;
-	memset(e.sha256, (int)(size & 0xff), HASH_LEN);
-	return (e);
-}
-
-static void
-set(struct manifest *m, const char *path, int64_t size)
-{
-	struct manifest_entry e = entry(size, MANIFEST_KNOWN);
-
-	assert_int_equal(manifest_set(m, path, &e), 0);
-}
-
-static struct manifest *
-attached(void *map, size_t size)
-{
-	struct manifest *m = manifest_new();
-
-	assert_int_equal(manifest_attach(m, map, size), 0);
-	assert_int_equal(manifest_load(m), 0);
-	return (m);
-}
-
 static struct manifest *
 fresh(size_t size)
 {
 	memset(region, 0, sizeof(region));
-	return (attached(region, size));
+	return (sample_attached(region, size));
 }
 
 /* Everything a manifest says, as text; the caller frees. */
@@ -108,21 +79,21 @@ static void
 memory(void **state)
 {
 	struct manifest *m = manifest_new(), *c = manifest_new();
-	struct manifest_entry e = entry(1, MANIFEST_KNOWN);
+	struct manifest_entry e = sample_entry(1, MANIFEST_KNOWN);
 	char text[256] = "";
 	const char *path = NULL;
 	int n = 0;
 
 	(void)state;
-	set(m, "a/b", 1);
-	set(m, "a-b", 2);
-	set(m, "a", 3);
-	set(m, "stop", 4);
-	set(m, "a/b/c", 5);
-	set(m, "ab", 6);
+	sample_set(m, "a/b", 1);
+	sample_set(m, "a-b", 2);
+	sample_set(m, "a", 3);
+	sample_set(m, "stop", 4);
+	sample_set(m, "a/b/c", 5);
+	sample_set(m, "ab", 6);
 	assert_int_equal(manifest_count(m), 6);
 	assert_int_equal(manifest_get(m, "a-b")->size, 2);
-	set(m, "a-b", 9);
+	sample_set(m, "a-b", 9);
 	assert_int_equal(manifest_get(m, "a-b")->size, 9);
 	assert_null(manifest_get(m, "none"));
 	assert_int_equal(manifest_iter_below(m, "", collect, text), 7);
@@ -176,7 +147,7 @@ meta_and_strings(void **state)
 	assert_int_equal(manifest_set_str(m, "gone", "x"), 0);
 	assert_int_equal(manifest_set_str(m, "gone", NULL), 0);
 	assert_int_equal(manifest_set_str(m, "Bad Key", "x"), -1);
-	n = attached(region, REGION);
+	n = sample_attached(region, REGION);
 	assert_same(m, n);
 	assert_int_equal(memcmp(manifest_meta(n), &meta, sizeof(meta)), 0);
 	assert_string_equal(manifest_str(n, "k"), "value");
@@ -205,14 +176,14 @@ long_life(void **state)
 	for (i = 0; i < 20000; i++) {
 		snprintf(path, sizeof(path), "d%ld/f%ld", random() % 10,
 		    random() % 10);
-		e = entry(random() % 1000, random() % 2 ? MANIFEST_KNOWN :
+		e = sample_entry(random() % 1000, random() % 2 ? MANIFEST_KNOWN :
 		    MANIFEST_UNKNOWN);
 		if (random() % 3 == 0)
 			assert_int_equal(manifest_remove(m, path), 0);
 		else
 			assert_int_equal(manifest_set(m, path, &e), 0);
 		if (i % 97 == 0) {
-			n = attached(region, REGION);
+			n = sample_attached(region, REGION);
 			assert_false(manifest_lossy(n));
 			assert_same(m, n);
 			manifest_free(n);
@@ -225,7 +196,7 @@ static void
 no_room(void **state)
 {
 	struct manifest *m = fresh(REGION), *n;
-	struct manifest_entry e = entry(5, MANIFEST_KNOWN);
+	struct manifest_entry e = sample_entry(5, MANIFEST_KNOWN);
 	char path[32];
 	int i, rc = 0;
 
@@ -239,13 +210,13 @@ no_room(void **state)
 	assert_true(i > 200);
 	assert_true(manifest_lossy(m));
 	assert_non_null(manifest_get(m, path)); /* memory has it */
-	n = attached(region, REGION);
+	n = sample_attached(region, REGION);
 	assert_true(manifest_lossy(n));
 	assert_true(manifest_count(n) > 200);
 	assert_int_equal(manifest_get(n, "file0")->state, MANIFEST_UNKNOWN);
 	/* the loss is remembered until the owner has compared in full */
 	manifest_free(n);
-	n = attached(region, REGION);
+	n = sample_attached(region, REGION);
 	assert_true(manifest_lossy(n));
 	assert_int_equal(manifest_renew(n), -1);
 	for (i = 0; i < 200; i++) {
@@ -255,7 +226,7 @@ no_room(void **state)
 	assert_int_equal(manifest_renew(n), 0);
 	assert_false(manifest_lossy(n));
 	manifest_free(m);
-	m = attached(region, REGION);
+	m = sample_attached(region, REGION);
 	assert_false(manifest_lossy(m));
 	assert_same(m, n);
 	manifest_free(n);
@@ -269,12 +240,12 @@ cuts(void **state)
 {
 	static uint64_t before[REGION / 8], after[REGION / 8];
 	struct manifest *m = fresh(REGION), *old = manifest_new(), *n;
-	struct manifest_entry e = entry(8, MANIFEST_UNKNOWN);
+	struct manifest_entry e = sample_entry(8, MANIFEST_UNKNOWN);
 	uint8_t *r = (uint8_t *)region;
 	size_t cut, first, end;
 
 	(void)state;
-	set(m, "a", 7);
+	sample_set(m, "a", 7);
 	assert_int_equal(manifest_copy(old, m), 0);
 	memcpy(before, region, REGION);
 	first = HEAD + (size_t)before[2]; /* length is the third word */
@@ -285,14 +256,14 @@ cuts(void **state)
 	for (cut = first; cut <= end; cut++) {
 		memcpy(region, before, REGION);
 		memcpy(r + first, (uint8_t *)after + first, cut - first);
-		n = attached(region, REGION);
+		n = sample_attached(region, REGION);
 		assert_false(manifest_lossy(n));
 		assert_same(n, old);
 		manifest_free(n);
 		memcpy(region, before, REGION);
 		memcpy(r + first, (uint8_t *)after + first, cut - first);
 		region[2] = after[2];
-		n = attached(region, REGION);
+		n = sample_attached(region, REGION);
 		if (manifest_lossy(n)) {
 			assert_null(manifest_get(n, "some/path"));
 			assert_int_equal(manifest_get(n, "a")->state,
@@ -310,7 +281,7 @@ cuts(void **state)
 static void
 traced_life(struct manifest *m, int step)
 {
-	struct manifest_entry e = entry(1234, MANIFEST_UNKNOWN);
+	struct manifest_entry e = sample_entry(1234, MANIFEST_UNKNOWN);
 
 	if (step == 0)
 		manifest_set(m, "x/new", &e);
@@ -328,7 +299,7 @@ look(const void *shared, char **states, int now, int *next)
 	char *text;
 
 	memcpy(region, shared, REGION);
-	m = attached(region, REGION);
+	m = sample_attached(region, REGION);
 	assert_false(manifest_lossy(m));
 	text = dump(m);
 	if (strcmp(text, states[now]) != 0) {
@@ -355,10 +326,10 @@ killed_anywhere(void **state)
 
 	(void)state;
 	assert_ptr_not_equal(shared, MAP_FAILED);
-	m = attached(shared, REGION);
+	m = sample_attached(shared, REGION);
 	for (i = 0; i < 5; i++) {
 		snprintf(name, sizeof(name), "x/%d", i);
-		set(m, name, i);
+		sample_set(m, name, i);
 	}
 	if ((pid = fork()) == 0) {
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -407,7 +378,7 @@ memfd_and_kill(void **state)
 {
 	int fd = memfd_create("manifest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	struct manifest *m;
-	struct manifest_entry e = entry(1, MANIFEST_KNOWN);
+	struct manifest_entry e = sample_entry(1, MANIFEST_KNOWN);
 	void *map;
 	char path[16];
 	int i, status;
@@ -421,7 +392,7 @@ memfd_and_kill(void **state)
 	map = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(map, MAP_FAILED);
 	if ((pid = fork()) == 0) {
-		m = attached(map, REGION);
+		m = sample_attached(map, REGION);
 		for (i = 0; i < 50; i++) {
 			snprintf(path, sizeof(path), "f%d", i);
 			manifest_set(m, path, &e);
@@ -429,7 +400,7 @@ memfd_and_kill(void **state)
 		raise(SIGKILL);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	m = attached(map, REGION);
+	m = sample_attached(map, REGION);
 	assert_int_equal(manifest_count(m), 50);
 	assert_false(manifest_lossy(m));
 	manifest_free(m);
@@ -444,18 +415,18 @@ damaged_heads(void **state)
 
 	(void)state;
 	memset(region, 0x5a, sizeof(region));
-	m = attached(region, REGION);
+	m = sample_attached(region, REGION);
 	assert_true(manifest_lossy(m));
 	assert_int_equal(manifest_count(m), 0);
-	set(m, "a", 1);
+	sample_set(m, "a", 1);
 	assert_int_equal(manifest_renew(m), 0);
 	manifest_free(m);
-	m = attached(region, REGION);
+	m = sample_attached(region, REGION);
 	assert_false(manifest_lossy(m));
 	assert_int_equal(manifest_count(m), 1);
 	assert_int_equal(manifest_clear(m), 0);
 	manifest_free(m);
-	m = attached(region, REGION);
+	m = sample_attached(region, REGION);
 	assert_int_equal(manifest_count(m), 0);
 	assert_int_equal(manifest_attach(m, region, 100), -1);
 	assert_int_equal(manifest_attach(m, (uint8_t *)region + 1, REGION), -1);
@@ -470,12 +441,12 @@ copies(void **state)
 	struct manifest_meta meta = some_meta();
 
 	(void)state;
-	set(a, "x", 1);
-	set(b, "y", 2);
+	sample_set(a, "x", 1);
+	sample_set(b, "y", 2);
 	manifest_set_str(a, "k", "v");
 	manifest_set_meta(a, &meta);
 	assert_int_equal(manifest_copy(b, a), 0);
-	c = attached(region, REGION);
+	c = sample_attached(region, REGION);
 	assert_same(c, a);
 	assert_null(manifest_get(c, "y"));
 	manifest_free(a);
@@ -532,7 +503,7 @@ many(void **state)
 	size_t size = 64 << 20;
 	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct manifest *m = attached(map, size), *n;
+	struct manifest *m = sample_attached(map, size), *n;
 	char path[64];
 	int64_t t[5];
 	int i;
@@ -543,7 +514,7 @@ many(void **state)
 	for (i = 0; i < MANY; i++) {
 		snprintf(path, sizeof(path), "packages/p%d/src/file%d.js",
 		    i / 100, i);
-		set(m, path, i);
+		sample_set(m, path, i);
 	}
 	t[1] = mono_now().ns;
 	for (i = 0; i < MANY; i++) {
@@ -552,7 +523,7 @@ many(void **state)
 		assert_int_equal(manifest_get(m, path)->size, i);
 	}
 	t[2] = mono_now().ns;
-	n = attached(map, size);
+	n = sample_attached(map, size);
 	t[3] = mono_now().ns;
 	assert_int_equal(manifest_renew(n), 0);
 	t[4] = mono_now().ns;
