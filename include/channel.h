@@ -16,19 +16,19 @@
 #include "loop.h"
 #include "msg.h"
 
-#define FRAME_FD	0x80000000u /* in `length`: one fd belongs to it */
-#define FRAME_MAX	(256 * 1024)
-#define FRAME_FIXED_MAX 96
-#define CHANNEL_BURST	64 /* frames handled per wake-up */
-#define CHANNEL_LIMIT	(8 * 1024 * 1024) /* bytes queued for sending */
-#define CHANNEL_FD_LIMIT 512 /* fds queued for sending */
+#define FRAME_FD         0x80000000u /* in `length`: one fd belongs to it */
+#define FRAME_MAX        (256 * 1024)
+#define FRAME_FIXED_MAX  96
+#define CHANNEL_BURST    64                /* frames handled per wake-up */
+#define CHANNEL_LIMIT    (8 * 1024 * 1024) /* bytes queued for sending */
+#define CHANNEL_FD_LIMIT 512               /* fds queued for sending */
 
 /* What stands before every payload on the wire. */
 struct frame_head {
-	uint32_t length;  /* of head and payload, | FRAME_FD */
+	uint32_t length; /* of head and payload, | FRAME_FD */
 	uint16_t type;
 	uint16_t flags;
-	uint8_t source;   /* enum proc; 0 from a worker, stamped on the way */
+	uint8_t source; /* enum proc; 0 from a worker, stamped on the way */
 	uint8_t instance;
 	uint16_t zero;
 	uint32_t id;
@@ -44,7 +44,7 @@ struct frame {
 		uint64_t align;
 		uint8_t bytes[FRAME_FIXED_MAX];
 	} fixed;
-	struct fields tail; /* FIELDS or BYTES */
+	struct fields tail;     /* FIELDS or BYTES */
 	const uint8_t *payload; /* fixed and tail as they came */
 	size_t payload_len;
 	int fd; /* -1: none; closed after the handler unless taken */
@@ -88,8 +88,7 @@ void channel_free(struct channel *c);
  * queue is over its limit, or the peer takes nothing any more.
  */
 int channel_send(struct channel *c, enum msg_type type, uint16_t flags,
-    uint32_t id, const void *fixed, const void *tail, size_t tail_len,
-    int fd);
+    uint32_t id, const void *fixed, const void *tail, size_t tail_len, int fd);
 
 /* The same for a frame that is passed on with its payload as it came. */
 int channel_forward(struct channel *c, const struct frame_head *head,

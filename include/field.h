@@ -27,8 +27,8 @@ struct field {
 	enum field_type type;
 	const char *str; /* FIELD_STR: not terminated */
 	size_t len;
-	uint64_t u64;    /* FIELD_U64, FIELD_BOOL */
-	int64_t i64;     /* FIELD_I64 */
+	uint64_t u64; /* FIELD_U64, FIELD_BOOL */
+	int64_t i64;  /* FIELD_I64 */
 };
 
 /* The tail of a received message, or of one that is being made. */
@@ -42,8 +42,7 @@ const char *field_name(unsigned key);
 enum field_type field_key_type(enum field_key key);
 
 void fields_add_str(struct buf *b, enum field_key key, const char *s);
-void fields_add_mem(struct buf *b, enum field_key key, const void *p,
-    size_t n);
+void fields_add_mem(struct buf *b, enum field_key key, const void *p, size_t n);
 void fields_add_u64(struct buf *b, enum field_key key, uint64_t v);
 void fields_add_i64(struct buf *b, enum field_key key, int64_t v);
 void fields_add_bool(struct buf *b, enum field_key key, bool v);
@@ -58,8 +57,7 @@ int field_next(const struct fields *t, size_t *off, struct field *out);
 bool fields_valid(const struct fields *t);
 
 /* First field with that key: true and *out. */
-bool fields_get(const struct fields *t, enum field_key key,
-    struct field *out);
+bool fields_get(const struct fields *t, enum field_key key, struct field *out);
 
 /*
  * First string with that key as an allocated C string (caller frees), NULL

@@ -28,15 +28,15 @@ enum sandbox_mode { SANDBOX_ON, SANDBOX_TRAP, SANDBOX_OFF };
 
 /* fields: RUN, TOKEN* */
 struct msg_init {
-	uint32_t role;     /* enum proc */
+	uint32_t role; /* enum proc */
 	uint32_t instance;
 	uint32_t generation;
-	uint32_t sandbox;  /* enum sandbox_mode */
-	uint32_t uid;      /* who to become; the caller's own when not root */
+	uint32_t sandbox; /* enum sandbox_mode */
+	uint32_t uid;     /* who to become; the caller's own when not root */
 	uint32_t gid;
 	uint32_t verbose;
-	uint32_t probe;    /* 0, or the forbidden act to try (sandbox.h) */
-	uint32_t owner;    /* the uid wharfd runs as: may do all, like root */
+	uint32_t probe; /* 0, or the forbidden act to try (sandbox.h) */
+	uint32_t owner; /* the uid wharfd runs as: may do all, like root */
 	uint32_t zero;
 };
 
@@ -98,18 +98,18 @@ enum err_code {
 	ERR_WORKER_LOST = 1, /* the answerer died; ask again */
 	ERR_BUSY,            /* too many open requests of this kind */
 	ERR_CANCELLED,
-	ERR_INVALID,         /* bad request; asking again is of no use */
-	ERR_REFUSED,         /* not allowed */
+	ERR_INVALID, /* bad request; asking again is of no use */
+	ERR_REFUSED, /* not allowed */
 	ERR_NOT_FOUND,
-	ERR_ENGINE,          /* engine away, or the connection broke */
+	ERR_ENGINE, /* engine away, or the connection broke */
 	ERR_IO,
-	ERR_UNAVAILABLE,     /* cannot be done now */
+	ERR_UNAVAILABLE, /* cannot be done now */
 	ERR_TIMEOUT,
 };
 
 /* fields: ERROR */
 struct msg_err {
-	uint32_t code;  /* enum err_code */
+	uint32_t code; /* enum err_code */
 	uint32_t errnum;
 };
 
@@ -131,9 +131,9 @@ struct msg_take {
 struct msg_batch {
 	uint32_t tree;
 	uint32_t flags;
-	uint64_t batch;   /* grows by one; starts at 1 in each generation */
-	uint64_t upto;    /* with this batch, changes numbered <= upto are out */
-	int64_t seen_ns;  /* CLOCK_MONOTONIC of the oldest change in it */
+	uint64_t batch;  /* grows by one; starts at 1 in each generation */
+	uint64_t upto;   /* with this batch, changes numbered <= upto are out */
+	int64_t seen_ns; /* CLOCK_MONOTONIC of the oldest change in it */
 };
 
 #define TREE_SCANNED   0x1 /* the present generation has read it all */
@@ -142,12 +142,12 @@ struct msg_batch {
 struct msg_watch_sync {
 	uint32_t flags; /* TREE_* */
 	uint32_t zero;
-	uint64_t upto;  /* number of the last change seen */
+	uint64_t upto; /* number of the last change seen */
 };
 
 struct msg_tree {
 	uint32_t tree;
-	uint32_t flags; /* TREE_* */
+	uint32_t flags;   /* TREE_* */
 	uint64_t changes; /* number of the last change seen */
 };
 
@@ -171,10 +171,10 @@ struct msg_job {
 
 enum result {
 	RESULT_OK,
-	RESULT_FAILED,    /* will fail again until something changes */
-	RESULT_RETRY,     /* engine or a worker went away in the middle */
+	RESULT_FAILED, /* will fail again until something changes */
+	RESULT_RETRY,  /* engine or a worker went away in the middle */
 	RESULT_CANCELLED,
-	RESULT_CLIMB,     /* this rung cannot do it: the next one has to */
+	RESULT_CLIMB, /* this rung cannot do it: the next one has to */
 };
 
 /* fields: IMAGE_ID, ERROR; fd: memfd with the manifest of what was sent */
@@ -195,26 +195,33 @@ struct msg_build_done {
  * were read: look there again)
  */
 struct msg_push_done {
-	uint32_t result;  /* enum result */
-	uint32_t needs;   /* NEED_* */
+	uint32_t result; /* enum result */
+	uint32_t needs;  /* NEED_* */
 	uint32_t known;
 	uint32_t zero;
 	uint64_t files;
 	uint64_t deleted;
 	uint64_t bytes;
 	int64_t restart_after_ns; /* wall clock */
-	int64_t exit_code; /* of the last RUN step */
+	int64_t exit_code;        /* of the last RUN step */
 };
 
 enum eng_op {
 	ENG_NONE,
 	/* ENG_INSPECT */
-	ENG_OP_CONTAINER, ENG_OP_IMAGE, ENG_OP_NETWORK,
+	ENG_OP_CONTAINER,
+	ENG_OP_IMAGE,
+	ENG_OP_NETWORK,
 	/* ENG_CONTAINER */
-	ENG_OP_START, ENG_OP_STOP, ENG_OP_KILL, ENG_OP_RESTART,
-	ENG_OP_REMOVE, ENG_OP_RENAME,
+	ENG_OP_START,
+	ENG_OP_STOP,
+	ENG_OP_KILL,
+	ENG_OP_RESTART,
+	ENG_OP_REMOVE,
+	ENG_OP_RENAME,
 	/* ENG_IMAGE */
-	ENG_OP_TAG, ENG_OP_IMAGE_REMOVE,
+	ENG_OP_TAG,
+	ENG_OP_IMAGE_REMOVE,
 };
 
 #define ENG_FORCE     0x1
@@ -252,8 +259,8 @@ struct msg_eng {
 struct msg_eng_done {
 	uint32_t status; /* HTTP status of the deciding call */
 	uint32_t zero;
-	int64_t exit;    /* EXEC: exit code */
-	uint64_t bytes;  /* of DATA or OUTPUT sent before this */
+	int64_t exit;   /* EXEC: exit code */
+	uint64_t bytes; /* of DATA or OUTPUT sent before this */
 };
 
 enum eng_state { ENG_STATE_DOWN, ENG_STATE_UP };
@@ -261,8 +268,8 @@ enum eng_state { ENG_STATE_DOWN, ENG_STATE_UP };
 /* fields: API, VERSION, ERROR */
 struct msg_eng_state {
 	uint32_t engine;
-	uint32_t state;  /* enum eng_state */
-	uint64_t epoch;  /* grows with each time it came up */
+	uint32_t state; /* enum eng_state */
+	uint64_t epoch; /* grows with each time it came up */
 };
 
 /* fields: TYPE, ACTION, CONTAINER_ID, NAME, EXIT_CODE; a container of ours */
@@ -290,15 +297,15 @@ struct msg_event {
 
 enum status_kind {
 	STATUS_DAEMON = 1, /* RUN PID MODE VERSION */
-	STATUS_WORKER,  /* NAME INSTANCE PID GEN STATE RESTARTS LAST_* SB_* */
-	STATUS_ENGINE,  /* NAME HOST STATE API VERSION */
-	STATUS_TREE,    /* ROOT BACKEND SEEN UNREADABLE POLLED */
-	STATUS_SERVICE, /* NAME ENGINE IN_STEP WHY PENDING SET_ASIDE* */
+	STATUS_WORKER,    /* NAME INSTANCE PID GEN STATE RESTARTS LAST_* SB_* */
+	STATUS_ENGINE,    /* NAME HOST STATE API VERSION */
+	STATUS_TREE,      /* ROOT BACKEND SEEN UNREADABLE POLLED */
+	STATUS_SERVICE,   /* NAME ENGINE IN_STEP WHY PENDING SET_ASIDE* */
 	STATUS_CONTAINER, /* of the service before it: CONTAINER_ID NAME IMAGE
 			     TRANSPORT WHY IN_STEP */
-	STATUS_LAST,    /* of the service before: JOB ACTION FILES BYTES US
-			   RESULT */
-	STATUS_BUILD,   /* SERVICE STATE STEP STEPS TEXT */
+	STATUS_LAST,      /* of the service before: JOB ACTION FILES BYTES US
+			     RESULT */
+	STATUS_BUILD,     /* SERVICE STATE STEP STEPS TEXT */
 };
 
 struct msg_status {

@@ -8,15 +8,15 @@
 
 enum proc {
 	PROC_NONE,
-	PROC_SUP,     /* wharfd, the supervisor */
+	PROC_SUP, /* wharfd, the supervisor */
 	PROC_WATCH,
 	PROC_ENGINE,
 	PROC_IMAGE,
 	PROC_PUSH,
 	PROC_PLAN,
 	PROC_CONTROL,
-	PROC_CLIENT,  /* wharfctl, behind control */
-	PROC_CONFIG,  /* one-shot: reads configuration files */
+	PROC_CLIENT, /* wharfctl, behind control */
+	PROC_CONFIG, /* one-shot: reads configuration files */
 	PROC_MAX
 };
 

@@ -18,9 +18,9 @@
 #include "channel.h"
 #include "log.h"
 
-#define CHANNEL_READ  (64 * 1024)
-#define CHANNEL_FDS   8   /* received fds that wait for their frames */
-#define SCM_FDS_MAX   253 /* unix(7): the most one message carries */
+#define CHANNEL_READ (64 * 1024)
+#define CHANNEL_FDS  8   /* received fds that wait for their frames */
+#define SCM_FDS_MAX  253 /* unix(7): the most one message carries */
 
 struct out {
 	struct out *next;
@@ -60,8 +60,8 @@ static void channel_on_again(void *arg);
 static void
 channel_poll(struct channel *c)
 {
-	uint32_t ev = (c->paused ? 0 : EPOLLIN) |
-	    (c->out != NULL ? EPOLLOUT : 0);
+	uint32_t ev =
+	    (c->paused ? 0 : EPOLLIN) | (c->out != NULL ? EPOLLOUT : 0);
 
 	if (!c->ended &&
 	    loop_fd_set(c->loop, c->fd, ev, channel_on_fd, c) == -1)
@@ -209,8 +209,8 @@ channel_trace(const struct channel *c, const char *way,
 	if (log_verbose() < 2 && !log_has_token("frames"))
 		return;
 	log_info("%s %s %s source=%s.%u id=%u gen=%u len=%zu%s%s", way,
-	    proc_name(c->peer), d != NULL ? d->name : "?",
-	    proc_name(h->source), h->instance, h->id, h->generation, len,
+	    proc_name(c->peer), d != NULL ? d->name : "?", proc_name(h->source),
+	    h->instance, h->id, h->generation, len,
 	    h->flags & F_MORE ? " more" : "",
 	    h->length & FRAME_FD ? " fd" : "");
 }
@@ -292,8 +292,8 @@ channel_queue(struct channel *c, const struct frame_head *head,
 	if (len > FRAME_MAX)
 		fatalx("frame of %zu bytes", len);
 	if (!c->ended && c->queued + len > c->limit)
-		channel_end(c, CHANNEL_OVERFLOW,
-		    "%zu bytes wait to be sent", c->queued);
+		channel_end(c, CHANNEL_OVERFLOW, "%zu bytes wait to be sent",
+		    c->queued);
 	if (!c->ended && fd != -1 && c->queued_fds >= CHANNEL_FD_LIMIT)
 		channel_end(c, CHANNEL_OVERFLOW, "%zu fds wait to be sent",
 		    c->queued_fds);
@@ -324,11 +324,12 @@ channel_queue(struct channel *c, const struct frame_head *head,
 }
 
 int
-channel_send(struct channel *c, enum msg_type type, uint16_t flags,
-    uint32_t id, const void *fixed, const void *tail, size_t tail_len, int fd)
+channel_send(struct channel *c, enum msg_type type, uint16_t flags, uint32_t id,
+    const void *fixed, const void *tail, size_t tail_len, int fd)
 {
 	const struct msg_def *d = msg_def(type);
-	struct frame_head h = { .type = (uint16_t)type, .flags = flags,
+	struct frame_head h = { .type = (uint16_t)type,
+		.flags = flags,
 		.id = id };
 
 	if (c->self == PROC_SUP)
@@ -354,8 +355,7 @@ channel_keep_fds(struct channel *c, struct msghdr *m)
 	int fd;
 
 	for (cm = CMSG_FIRSTHDR(m); cm != NULL; cm = CMSG_NXTHDR(m, cm)) {
-		if (cm->cmsg_level != SOL_SOCKET ||
-		    cm->cmsg_type != SCM_RIGHTS)
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (size_t i = 0; i < n; i++) {
@@ -383,8 +383,10 @@ channel_read(struct channel *c)
 		uint8_t bytes[CMSG_SPACE(sizeof(int) * SCM_FDS_MAX)];
 	} ctl;
 	struct iovec iov = { buf_reserve(&c->in, CHANNEL_READ), CHANNEL_READ };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = ctl.bytes, .msg_controllen = sizeof(ctl.bytes) };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.bytes,
+		.msg_controllen = sizeof(ctl.bytes) };
 	ssize_t n;
 
 	n = recvmsg(c->fd, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
@@ -425,8 +427,8 @@ frame_check(const struct channel *c, struct frame *f)
 		return ("not for this sender to send");
 	if (self != PROC_SUP && (f->def->to & PROC_BIT(self)) == 0)
 		return ("not for this process to receive");
-	if (f->payload_len < f->def->fixed || (f->def->tail == MSG_TAIL_NONE &&
-	    f->payload_len != f->def->fixed))
+	if (f->payload_len < f->def->fixed ||
+	    (f->def->tail == MSG_TAIL_NONE && f->payload_len != f->def->fixed))
 		return ("wrong length");
 	memcpy(f->fixed.bytes, f->payload, f->def->fixed);
 	f->tail.data = f->payload + f->def->fixed;

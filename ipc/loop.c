@@ -155,8 +155,8 @@ loop_on_signal(void *arg, uint32_t events)
 
 	while (read(l->sigfd, &si, sizeof(si)) == (ssize_t)sizeof(si))
 		if (si.ssi_signo < NSIG && l->signals[si.ssi_signo].cb != NULL)
-			l->signals[si.ssi_signo].cb(
-			    l->signals[si.ssi_signo].arg, &si);
+			l->signals[si.ssi_signo]
+			    .cb(l->signals[si.ssi_signo].arg, &si);
 }
 
 int

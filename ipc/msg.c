@@ -8,8 +8,8 @@
 #define B(p) PROC_BIT(PROC_##p)
 
 static const struct msg_def defs[MSG_MAX] = {
-#define MSG(n, k, f, t, fix, tl, d, c)                                    \
-	[MSG_##n] = { #n, MSG_KIND_##k, f, t, sizeof(struct fix),         \
+#define MSG(n, k, f, t, fix, tl, d, c)                            \
+	[MSG_##n] = { #n, MSG_KIND_##k, f, t, sizeof(struct fix), \
 		MSG_TAIL_##tl, MSG_FD_##d, c },
 #include "msg.def"
 #undef MSG

@@ -20,7 +20,7 @@
 
 #define CHILD_FD       3
 #define CHILD_LOG_LINE 4000
-#define CHILD_LOG_LAST 17 /* reads of 4 KiB: 64 KiB and the end */
+#define CHILD_LOG_LAST 17            /* reads of 4 KiB: 64 KiB and the end */
 #define CHILD_DRAIN    (1024 * 1024) /* more than a socket holds */
 #define CHILD_FACTS    4096 /* bytes of a READY; they go into status frames */
 
@@ -151,8 +151,8 @@ child_on_due(void *arg)
 void
 child_event(struct child *c, enum policy_event ev, int code)
 {
-	struct policy_todo todo = policy_step(&c->policy, ev, code,
-	    mono_now(), arc4random());
+	struct policy_todo todo =
+	    policy_step(&c->policy, ev, code, mono_now(), arc4random());
 
 	switch (todo.action) {
 	case POLICY_NONE:
@@ -198,8 +198,7 @@ child_on_beat(void *arg)
 	struct child *c = arg;
 	struct msg_num m = { .n = c->misses };
 
-	if (c->policy.phase == POLICY_STARTING ||
-	    ++c->misses > POLICY_MISSES) {
+	if (c->policy.phase == POLICY_STARTING || ++c->misses > POLICY_MISSES) {
 		/* what we do not read from cannot have answered */
 		if (c->held_by != NULL)
 			c->misses = 0;
@@ -228,7 +227,8 @@ child_check_walls(struct child *c, const struct fields *facts)
 
 	if (!walls && c->sup->phase == SUP_RUNS) {
 		log_warnx("%s: the sandbox lacks a wall (%s), and "
-		    "--require-sandbox is given", proc_name(c->role),
+			  "--require-sandbox is given",
+		    proc_name(c->role),
 		    note != NULL && *note != '\0' ? note : "no reason given");
 		if (c->sup->context != NULL)
 			context_fail(c->sup, EX_UNAVAILABLE);
@@ -261,8 +261,9 @@ child_on_ready(struct child *c, struct frame *f)
 		    (uint64_t)((mono_now().ns - c->died_at.ns) / 1000);
 	child_beat_arm(c);
 	log_debug("%s %u is ready, pid %d, generation %u, %llu us after the "
-	    "last one's death", proc_name(c->role), c->instance, c->pid,
-	    c->generation, (unsigned long long)c->last_down_us);
+		  "last one's death",
+	    proc_name(c->role), c->instance, c->pid, c->generation,
+	    (unsigned long long)c->last_down_us);
 	fields_add_str(&tail, F_WORKER, proc_name(c->role));
 	fields_add_u64(&tail, F_PID, (uint64_t)c->pid);
 	fields_add_u64(&tail, F_GEN, c->generation);
@@ -320,7 +321,8 @@ child_exec(struct child *c, int chan, int logfd)
 	struct options *o = c->sup->opt;
 	char *path = xasprintf("%s/wharf-%s", o->libexec, proc_name(c->role));
 	char *cmd = c->wrapped ? xasprintf("exec %s %s", o->wrap, path) : NULL;
-	char sh[] = "/bin/sh", dashc[] = "-c", env_path[] = "PATH=/usr/bin:/bin";
+	char sh[] = "/bin/sh", dashc[] = "-c",
+	     env_path[] = "PATH=/usr/bin:/bin";
 	char *argv[] = { path, NULL, NULL, NULL };
 	char *wrap_argv[] = { sh, dashc, cmd, NULL };
 	char *env[] = { env_path, NULL, NULL };
@@ -345,8 +347,9 @@ child_exec(struct child *c, int chan, int logfd)
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setpgroup(&attr, 0);
 	/* a debugger needs the terminal's process group */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
-	    POSIX_SPAWN_SETSIGDEF | (c->wrapped ? 0 : POSIX_SPAWN_SETPGROUP));
+	posix_spawnattr_setflags(&attr,
+	    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+		(c->wrapped ? 0 : POSIX_SPAWN_SETPGROUP));
 	r = posix_spawn(&c->pid, c->wrapped ? sh : path, &fa, &attr,
 	    c->wrapped ? wrap_argv : argv, c->wrapped ? environ : env);
 	posix_spawn_file_actions_destroy(&fa);

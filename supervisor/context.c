@@ -23,8 +23,8 @@
 #include "rpc.h"
 
 #define CONTEXT_TIMEOUT_MS 5000
-#define CONTEXT_FILE	   "config.json"
-#define CONTEXT_META	   "contexts/meta/"
+#define CONTEXT_FILE       "config.json"
+#define CONTEXT_META       "contexts/meta/"
 #define CONTEXT_META_END   "/meta.json"
 #define CONTEXT_HASH_LEN   64
 #define CONTEXT_OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
@@ -69,8 +69,8 @@ context_end(struct sup *s, int code, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(text, sizeof(text), fmt, ap);
 		va_end(ap);
-		fprintf(stderr, "wharfd: %s\n", log_escape(esc, sizeof(esc),
-		    text, strlen(text)));
+		fprintf(stderr, "wharfd: %s\n",
+		    log_escape(esc, sizeof(esc), text, strlen(text)));
 	}
 	s->context->code = code;
 	s->context->done = true;
@@ -158,7 +158,8 @@ static int
 context_code(uint64_t n)
 {
 	return (n == EX_DATAERR || n == EX_NOINPUT || n == EX_NOPERM ?
-		(int)n : EX_SOFTWARE);
+		(int)n :
+		EX_SOFTWARE);
 }
 
 /* Where the engine is said to be, escaped. */
@@ -224,7 +225,8 @@ context_child_gone(struct child *c)
 {
 	context_end(c->sup, EX_SOFTWARE,
 	    "the process that reads %s has ended: set DOCKER_HOST to do "
-	    "without it", c->sup->context->dir);
+	    "without it",
+	    c->sup->context->dir);
 }
 
 static void
@@ -234,7 +236,8 @@ context_on_timeout(void *arg)
 
 	context_end(s, EX_SOFTWARE,
 	    "the process that reads %s does not answer: set DOCKER_HOST to "
-	    "do without it", s->context->dir);
+	    "do without it",
+	    s->context->dir);
 }
 
 /* Asking. */
@@ -262,7 +265,9 @@ context_clean(struct sup *s)
 static int
 context_ask(struct options *o, struct context *x)
 {
-	struct sup s = { .opt = o, .root.fd = -1, .listener = -1,
+	struct sup s = { .opt = o,
+		.root.fd = -1,
+		.listener = -1,
 		.context = x,
 		.run = "00000000-0000-4000-8000-000000000000" };
 
@@ -293,11 +298,13 @@ context_resolve(struct options *o)
 		x.dirfd = open(x.dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* nothing that names another one: no process is needed */
 	if ((o->context != NULL && strcmp(o->context, "default") == 0) ||
-	    (o->context == NULL && (x.dirfd == -1 ||
-		faccessat(x.dirfd, CONTEXT_FILE, F_OK, 0) == -1)))
+	    (o->context == NULL &&
+		(x.dirfd == -1 ||
+		    faccessat(x.dirfd, CONTEXT_FILE, F_OK, 0) == -1)))
 		o->host = xstrdup(OPTIONS_DEFAULT_HOST);
 	else if (x.dir == NULL) {
-		fprintf(stderr, "wharfd: DOCKER_CONTEXT is set, and neither "
+		fprintf(stderr,
+		    "wharfd: DOCKER_CONTEXT is set, and neither "
 		    "DOCKER_CONFIG nor HOME\n");
 		code = EX_NOINPUT;
 	} else

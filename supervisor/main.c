@@ -17,7 +17,7 @@
 #include "probe.h"
 #include "sup.h"
 
-#define COUNTER_SIZE  4096
+#define COUNTER_SIZE 4096
 
 static void
 on_stop_signal(void *arg, const struct signalfd_siginfo *si)
@@ -41,9 +41,11 @@ make_run_id(char *dst, size_t size)
 	arc4random_buf(b, sizeof(b));
 	b[6] = (b[6] & 0x0f) | 0x40;
 	b[8] = (b[8] & 0x3f) | 0x80;
-	snprintf(dst, size, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-	    "%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5],
-	    b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(dst, size,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
 }
 
 static int

@@ -16,8 +16,8 @@ memory_new(const char *name, uint64_t size)
 	if (fd == -1)
 		return (-1);
 	if (ftruncate(fd, (off_t)size) == -1 ||
-	    fcntl(fd, F_ADD_SEALS,
-		F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
+		-1) {
 		close(fd);
 		return (-1);
 	}

@@ -34,7 +34,8 @@ void
 normal_print(const struct options *o)
 {
 	static const char *const modes[] = { [SANDBOX_ON] = "on",
-		[SANDBOX_TRAP] = "trap", [SANDBOX_OFF] = "off" };
+		[SANDBOX_TRAP] = "trap",
+		[SANDBOX_OFF] = "off" };
 
 	normal_line("dir", o->dir);
 	normal_line("name", o->name);

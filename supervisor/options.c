@@ -99,8 +99,7 @@ options_set(char **p, const char *s)
 static bool
 name_is_valid(const char *s)
 {
-	size_t n = strspn(s,
-	    "abcdefghijklmnopqrstuvwxyz0123456789_.-");
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-");
 
 	return (n > 0 && s[n] == '\0' && strchr("_.-", s[0]) == NULL &&
 	    strchr("_.-", s[n - 1]) == NULL && n <= NAME_MAX_LEN);
@@ -162,18 +161,22 @@ options_engine_host(const char *where, const char *given, char **host)
 	/* as docker reads both */
 	if (*h == '\0' || strcmp(h, "unix://") == 0)
 		h = OPTIONS_DEFAULT_HOST;
-	if (strncmp(h, "unix:///", 8) == 0 && strlen(h + 7) <
-	    sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+	if (strncmp(h, "unix:///", 8) == 0 &&
+	    strlen(h + 7) < sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
 		*host = xstrdup(h);
 		return (0);
 	}
 	log_escape(esc, sizeof(esc), h, strlen(h));
 	if (strncmp(h, "unix:///", 8) == 0)
-		fprintf(stderr, "wharfd: %s: %s: too long for a socket's "
-		    "path\n", where, esc);
+		fprintf(stderr,
+		    "wharfd: %s: %s: too long for a socket's "
+		    "path\n",
+		    where, esc);
 	else
-		fprintf(stderr, "wharfd: %s: only unix:///path is served so "
-		    "far; %s is %s\n", where, esc, host_kind(h));
+		fprintf(stderr,
+		    "wharfd: %s: only unix:///path is served so "
+		    "far; %s is %s\n",
+		    where, esc, host_kind(h));
 	return (-1);
 }
 
@@ -199,8 +202,8 @@ options_wrap(struct options *o, const char *s, int *code)
 	char *role;
 
 	if (eq == NULL || eq[1] == '\0')
-		return (options_fail(code, "--wrap: WORKER=COMMAND, not '%s'",
-		    s));
+		return (
+		    options_fail(code, "--wrap: WORKER=COMMAND, not '%s'", s));
 	role = xstrndup(s, (size_t)(eq - s));
 	o->wrap_role = proc_by_name(role);
 	free(role);
@@ -228,8 +231,10 @@ options_long(struct options *o, int opt, const char *arg, int *code)
 	switch (opt) {
 	case OPT_NAME:
 		if (!name_is_valid(arg))
-			return (options_fail(code, "--name: '%s' is no name for "
-			    "an image and a container", arg));
+			return (options_fail(code,
+			    "--name: '%s' is no name for "
+			    "an image and a container",
+			    arg));
 		options_set(&o->name, arg);
 		return (0);
 	case OPT_NETWORK:
@@ -250,7 +255,8 @@ options_long(struct options *o, int opt, const char *arg, int *code)
 		return (options_wrap(o, arg, code));
 	case OPT_MAX_RESTARTS:
 		o->max_restarts = (unsigned)strtonum(arg, 1, 1000000, &err);
-		return (err == NULL ? 0 :
+		return (err == NULL ?
+			0 :
 			options_fail(code, "--max-restarts: %s", err));
 	case OPT_DOCKERFILE:
 		options_set(&o->dockerfile, arg);
@@ -259,8 +265,8 @@ options_long(struct options *o, int opt, const char *arg, int *code)
 		options_set(&o->target, arg);
 		return (0);
 	case OPT_BUILD_ARG:
-		return (options_add_pair(&o->build_args, "--build-arg", arg,
-		    code));
+		return (
+		    options_add_pair(&o->build_args, "--build-arg", arg, code));
 	case OPT_VOLUME:
 		strings_add(&o->binds, arg);
 		return (0);
@@ -433,8 +439,10 @@ options_dir(struct options *o, int *code)
 	if (o->name == NULL)
 		o->name = options_name_from_dir(o->dir);
 	if (o->name == NULL)
-		return (options_fail(code, "%s gives no name for image and "
-		    "container: use --name", o->dir));
+		return (options_fail(code,
+		    "%s gives no name for image and "
+		    "container: use --name",
+		    o->dir));
 	return (options_dockerfile(o, code));
 }
 

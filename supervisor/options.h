@@ -15,15 +15,15 @@ struct strings {
 };
 
 struct options {
-	bool foreground;  /* -d */
-	bool check;       /* -n */
+	bool foreground; /* -d */
+	bool check;      /* -n */
 	int verbose;
-	char *dir;        /* absolute, resolved */
-	char *name;       /* of service, image and container */
+	char *dir;  /* absolute, resolved */
+	char *name; /* of service, image and container */
 	char *socket;
-	char *host;       /* the engine: "unix:///path"; NULL: see context.h */
-	char *context;    /* the docker context asked for, or NULL */
-	char *api;        /* pinned API version, or NULL */
+	char *host;    /* the engine: "unix:///path"; NULL: see context.h */
+	char *context; /* the docker context asked for, or NULL */
+	char *api;     /* pinned API version, or NULL */
 	char *dockerfile;
 	char *target;
 	char *network;
@@ -31,12 +31,12 @@ struct options {
 	bool keep;
 	enum sandbox_mode sandbox;
 	bool require_sandbox;
-	bool probe;       /* --probe-sandbox */
-	bool json;        /* -j, with --probe-sandbox */
+	bool probe; /* --probe-sandbox */
+	bool json;  /* -j, with --probe-sandbox */
 	unsigned max_restarts;
 	enum proc wrap_role; /* --wrap role=command */
 	char *wrap;
-	char *libexec;    /* where the workers' executables are */
+	char *libexec; /* where the workers' executables are */
 };
 
 /*

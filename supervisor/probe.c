@@ -60,7 +60,8 @@ probe_child_gone(struct child *c, int code)
 static int
 probe_act(struct options *o, int root, enum proc role, unsigned act)
 {
-	struct sup s = { .opt = o, .root = { .fd = root, .path = o->dir },
+	struct sup s = { .opt = o,
+		.root = { .fd = root, .path = o->dir },
 		.manifest_fd = memory_new("manifest", 4096),
 		.counter_fd = memory_new("counter", 4096),
 		.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),

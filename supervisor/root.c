@@ -55,8 +55,8 @@ root_on_poll(void *arg)
 	if (s->phase != SUP_RUNS)
 		return;
 	if (root_open(s, r->path) == -1) {
-		loop_timer_in_ms(s->loop, &r->poll, ROOT_POLL_MS,
-		    root_on_poll, s);
+		loop_timer_in_ms(s->loop, &r->poll, ROOT_POLL_MS, root_on_poll,
+		    s);
 		return;
 	}
 	log_info("%s is there again", r->path);

@@ -12,10 +12,10 @@
 #include "rpc.h"
 #include "sup.h"
 
-#define ROUTE_HIGH    (1024 * 1024) /* queued bytes that stop the senders */
-#define ROUTE_HUNG_MS 5000	    /* over it for so long: hung */
-#define ROUTE_WAIT    (4 * 1024 * 1024) /* for a worker that is not READY */
-#define ROUTE_STICKY  64 /* notes that a worker may have kept for newcomers */
+#define ROUTE_HIGH       (1024 * 1024) /* queued bytes that stop the senders */
+#define ROUTE_HUNG_MS    5000          /* over it for so long: hung */
+#define ROUTE_WAIT       (4 * 1024 * 1024) /* for a worker that is not READY */
+#define ROUTE_STICKY     64 /* notes that a worker may have kept for newcomers */
 #define ROUTE_STICKY_LEN (32 * 1024) /* of one: all fit into a queue */
 
 static void
@@ -48,8 +48,8 @@ route_find_asked(struct sup *s, const struct child *from, uint32_t from_id)
 static bool
 route_waits(const struct waiting *w, uint32_t id)
 {
-	return (w->head.id == id &&
-	    msg_def(w->head.type)->kind != MSG_KIND_NOTE);
+	return (
+	    w->head.id == id && msg_def(w->head.type)->kind != MSG_KIND_NOTE);
 }
 
 /* Does the request still wait for c to be READY? */
@@ -162,8 +162,8 @@ route_refuse(struct child *to, const struct frame_head *head)
 }
 
 static void
-route_wait(struct child *to, const struct frame_head *head,
-    const void *payload, size_t len, int fd)
+route_wait(struct child *to, const struct frame_head *head, const void *payload,
+    size_t len, int fd)
 {
 	struct waiting *w;
 
@@ -425,8 +425,10 @@ static void
 route_tell_peers(struct child *c, enum peer_state state)
 {
 	struct sup *s = c->sup;
-	struct msg_peer m = { .role = c->role, .instance = c->instance,
-		.generation = c->generation, .state = state };
+	struct msg_peer m = { .role = c->role,
+		.instance = c->instance,
+		.generation = c->generation,
+		.state = state };
 
 	for (size_t i = 0; i < s->nchildren; i++)
 		if (&s->children[i] != c && child_is_ready(&s->children[i]))
@@ -473,7 +475,8 @@ route_child_died(struct child *c)
 
 	while (*p != NULL) {
 		struct route *r = *p;
-		struct frame_head h = { .type = MSG_CANCEL, .id = r->id,
+		struct frame_head h = { .type = MSG_CANCEL,
+			.id = r->id,
 			.source = (uint8_t)c->role,
 			.instance = (uint8_t)c->instance,
 			.generation = c->generation };

@@ -17,7 +17,8 @@
 void
 serve_event(struct sup *s, enum event_kind kind, const struct buf *tail)
 {
-	struct msg_event m = { .kind = kind, .time_ns = wall_now_ns(),
+	struct msg_event m = { .kind = kind,
+		.time_ns = wall_now_ns(),
 		.mono_ns = mono_now().ns };
 
 	route_event(s, &m, tail);
@@ -96,8 +97,7 @@ serve_worker_item(struct child *to, uint32_t id, const struct child *c)
 	fields_add_u64(&b, F_INSTANCE, c->instance);
 	fields_add_u64(&b, F_PID, (uint64_t)c->pid);
 	fields_add_u64(&b, F_GEN, c->generation);
-	fields_add_str(&b, F_STATE,
-	    policy_state_name(&c->policy, mono_now()));
+	fields_add_str(&b, F_STATE, policy_state_name(&c->policy, mono_now()));
 	fields_add_u64(&b, F_RESTARTS, c->policy.restarts);
 	if (c->last_exit[0] != '\0')
 		fields_add_str(&b, F_LAST_EXIT, c->last_exit);
@@ -116,9 +116,9 @@ serve_on_status(struct child *c, struct frame *f)
 	fields_add_str(&b, F_RUN, s->run);
 	fields_add_u64(&b, F_PID, (uint64_t)getpid());
 	fields_add_str(&b, F_MODE,
-	    getpid() == 1	? "container" :
-		geteuid() == 0	? "host" :
-				  "user");
+	    getpid() == 1      ? "container" :
+		geteuid() == 0 ? "host" :
+				 "user");
 	fields_add_str(&b, F_VERSION, WHARF_VERSION);
 	serve_item(c, f->head.id, STATUS_DAEMON, &b);
 	buf_free(&b);

@@ -76,7 +76,8 @@ socket_check_dir(const char *dir)
 	if (geteuid() == 0 || st.st_uid == geteuid() || st.st_uid == 0)
 		return (0);
 	log_warnx("%s belongs to another user (uid %u): choose another socket "
-	    "with -s", dir, st.st_uid);
+		  "with -s",
+	    dir, st.st_uid);
 	return (-1);
 }
 
@@ -101,7 +102,8 @@ socket_listen(const char *path)
 	}
 	if (socket_is_alive(&sun)) {
 		log_warnx("another wharfd answers at %s; choose another "
-		    "socket with -s", path);
+			  "socket with -s",
+		    path);
 		goto out;
 	}
 	tmp = xasprintf("%s.%d", path, getpid());

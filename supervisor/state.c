@@ -76,9 +76,11 @@ state_copy(int from, int to)
 		if ((hole = lseek(from, at, SEEK_HOLE)) == -1)
 			return (-1);
 		for (; at < hole; at += n) {
-			n = pread(from, chunk, hole - at <
-			    (off_t)sizeof(chunk) ? (size_t)(hole - at) :
-						   sizeof(chunk), at);
+			n = pread(from, chunk,
+			    hole - at < (off_t)sizeof(chunk) ?
+				(size_t)(hole - at) :
+				sizeof(chunk),
+			    at);
 			if (n <= 0 || pwrite(to, chunk, (size_t)n, at) != n)
 				return (-1);
 		}
@@ -91,8 +93,8 @@ state_load(struct sup *s)
 {
 	char *path = state_path(s->opt);
 	struct stat st;
-	int fd = path == NULL ? -1 :
-				open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd =
+	    path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd == -1)
 		goto out;

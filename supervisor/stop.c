@@ -85,7 +85,9 @@ stop_begin(struct sup *s, int exit_code)
 	/* one that is down for good has nothing to clear away any more */
 	loop_timer_in_ms(s->loop, &s->stop_timer,
 	    plan->policy.phase == POLICY_DOWN ||
-		    plan->policy.phase == POLICY_HELD ? 0 : STOP_PLAN_MS,
+		    plan->policy.phase == POLICY_HELD ?
+		0 :
+		STOP_PLAN_MS,
 	    stop_next, s);
 }
 

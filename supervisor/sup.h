@@ -31,14 +31,14 @@ struct child {
 	enum proc role;
 	uint32_t instance;
 	uint32_t generation;
-	pid_t pid;              /* 0: down */
-	bool reaped;            /* pid is nobody's, or another's, any more */
-	bool distrusted;        /* broke a rule: nothing of it is read */
+	pid_t pid;       /* 0: down */
+	bool reaped;     /* pid is nobody's, or another's, any more */
+	bool distrusted; /* broke a rule: nothing of it is read */
 	struct policy policy;
 	struct channel *ch;
 	int logfd;
-	struct buf log;         /* an unfinished line */
-	struct loop_timer due;  /* backoff */
+	struct buf log;        /* an unfinished line */
+	struct loop_timer due; /* backoff */
 	struct loop_timer beat;
 	unsigned misses;
 	unsigned probe;         /* not 0: started for --probe-sandbox */
@@ -48,11 +48,11 @@ struct child {
 	struct waiting *wait;
 	struct waiting **wait_tail;
 	size_t wait_bytes;
-	bool wait_full;         /* something had to be dropped: said once */
+	bool wait_full; /* something had to be dropped: said once */
 	mono_t died_at;
 	uint64_t last_down_us;
 	char last_exit[48];
-	struct buf facts;       /* SB_* fields of the last READY */
+	struct buf facts; /* SB_* fields of the last READY */
 };
 
 /* A request on its way, from ask to last answer. */

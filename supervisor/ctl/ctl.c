@@ -146,8 +146,8 @@ static int
 ctl_connect_failed(struct ctl *c, int err)
 {
 	ctl_complain(c, "%s: %s%s", c->path, strerror(err),
-	    err == ENOENT || err == ECONNREFUSED ?
-		" (is wharfd running?)" : "");
+	    err == ENOENT || err == ECONNREFUSED ? " (is wharfd running?)" :
+						   "");
 	if (err == EACCES || err == EPERM)
 		return (EX_NOPERM);
 	return (err == EAGAIN ? EX_TEMPFAIL : EX_UNAVAILABLE);

@@ -144,8 +144,8 @@ do_once(struct outcome *o, enum msg_type type, const void *fixed,
 	if (ctl_ask(o->c, type, fixed, tail, MONO_NEVER, outcome_on_answer,
 		o) == CTL_ANSWERED)
 		return (o->code);
-	ctl_complain(o->c, "%s: %s; whether it was done is not known",
-	    o->verb, o->c->why);
+	ctl_complain(o->c, "%s: %s; whether it was done is not known", o->verb,
+	    o->c->why);
 	return (EX_TEMPFAIL);
 }
 

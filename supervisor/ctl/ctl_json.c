@@ -98,8 +98,8 @@ rows_have(const struct ctl_key *rows, enum field_key key)
 }
 
 int
-ctl_json_fields(cJSON *obj, const struct fields *t,
-    const struct ctl_key *first, const struct ctl_key *skip)
+ctl_json_fields(cJSON *obj, const struct fields *t, const struct ctl_key *first,
+    const struct ctl_key *skip)
 {
 	bool seen[F_MAX] = { false };
 	struct field f;
@@ -113,7 +113,8 @@ ctl_json_fields(cJSON *obj, const struct fields *t,
 		    rows_have(skip, f.key))
 			continue;
 		seen[f.key] = true;
-		r = fields_count(t, f.key) > 1 ? json_add_list(obj, t, f.key) :
+		r = fields_count(t, f.key) > 1 ?
+		    json_add_list(obj, t, f.key) :
 		    json_add_field(obj, field_name(f.key), &f);
 		if (r == -1)
 			return (-1);
@@ -132,8 +133,8 @@ ctl_json_time(char *dst, size_t size, int64_t ns)
 	if (ns < 0 || gmtime_r(&s, &tm) == NULL)
 		return (-1);
 	n = strftime(dst, size, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (n == 0 || snprintf(dst + n, size - n, ".%09ldZ", rest) >=
-		(int)(size - n))
+	if (n == 0 ||
+	    snprintf(dst + n, size - n, ".%09ldZ", rest) >= (int)(size - n))
 		return (-1);
 	return (0);
 }

@@ -58,7 +58,7 @@ print_value(const struct field *f, FILE *out)
 	end = f->str + f->len;
 	fputc('"', out);
 	for (p = f->str; (q = memchr(p, '"', (size_t)(end - p))) != NULL;
-	    p = q + 1) {
+	     p = q + 1) {
 		ctl_print_text(out, p, (size_t)(q - p));
 		fputs("\\\"", out);
 	}
@@ -171,8 +171,10 @@ monitor_on_event(void *arg, struct frame *f)
 int
 ctl_monitor(struct ctl *c, bool has_since, uint64_t since)
 {
-	struct monitor mo = { .c = c, .code = EX_PROTOCOL,
-		.m.since = since, .m.flags = has_since ? MONITOR_SINCE : 0 };
+	struct monitor mo = { .c = c,
+		.code = EX_PROTOCOL,
+		.m.since = since,
+		.m.flags = has_since ? MONITOR_SINCE : 0 };
 	int code;
 
 	while (mo.idle++ < AGAIN_MAX) {

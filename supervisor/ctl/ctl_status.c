@@ -13,7 +13,7 @@
 #include "supervisor/ctl/ctl_status.h"
 
 #define STATUS_PATIENCE_MS 5000
-#define STATUS_AGAIN_US	   50000
+#define STATUS_AGAIN_US    50000
 
 static const struct ctl_key no_keys[] = { { F_NONE } };
 
@@ -176,8 +176,7 @@ json_set_last(const struct lists *l, const struct fields *t)
 static cJSON *
 lists_push(const cJSON *obj, const char *name)
 {
-	return (json_push_obj(
-	    cJSON_GetObjectItemCaseSensitive(obj, name)));
+	return (json_push_obj(cJSON_GetObjectItemCaseSensitive(obj, name)));
 }
 
 static int
@@ -195,16 +194,15 @@ json_add_item(struct lists *l, uint32_t kind, const struct fields *t)
 		return (ctl_json_fields(lists_push(l->obj, "trees"), t,
 		    tree_keys, NULL));
 	case STATUS_SERVICE:
-		return (json_add_service(l, lists_push(l->obj, "services"),
-		    t));
+		return (json_add_service(l, lists_push(l->obj, "services"), t));
 	case STATUS_BUILD:
 		return (ctl_json_fields(lists_push(l->obj, "builds"), t,
 		    build_keys, NULL));
 	case STATUS_CONTAINER:
 		if (l->service == NULL)
 			return (0);
-		return (ctl_json_fields(lists_push(l->service, "containers"),
-		    t, container_keys, NULL));
+		return (ctl_json_fields(lists_push(l->service, "containers"), t,
+		    container_keys, NULL));
 	case STATUS_LAST:
 		return (l->service != NULL ? json_set_last(l, t) : 0);
 	}
@@ -310,14 +308,15 @@ ctl_status(struct ctl *c)
 			break;
 		status_clear(&a.s);
 		if (mono_diff_ms(end, mono_now()) <= 0) {
-			ctl_complain(c, "%s", c->why[0] != '\0' ? c->why :
-				"no answer in time");
+			ctl_complain(c, "%s",
+			    c->why[0] != '\0' ? c->why : "no answer in time");
 			return (EX_TEMPFAIL);
 		}
 		usleep(STATUS_AGAIN_US); /* the front desk is restarted */
 	}
-	if (a.code == EX_OK && (c->json ? status_print_json(&a.s, c->out) :
-		status_print_text(&a.s, c->out)) == -1)
+	if (a.code == EX_OK &&
+	    (c->json ? status_print_json(&a.s, c->out) :
+		       status_print_text(&a.s, c->out)) == -1)
 		a.code = EX_IOERR;
 	status_clear(&a.s);
 	return (a.code);

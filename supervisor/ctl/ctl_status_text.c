@@ -115,11 +115,11 @@ print_last(const struct fields *t, FILE *out)
 	char *action = cell_str(t, F_ACTION), *result = cell_str(t, F_RESULT);
 	uint64_t us = fields_u64(t, F_US, 0);
 
-	fprintf(out, "    last       %s %s  job %" PRIu64 "  %" PRIu64
-	    " files  %" PRIu64 " bytes  %" PRIu64 ".%03" PRIu64 " ms\n",
-	    action, result, fields_u64(t, F_JOB, 0),
-	    fields_u64(t, F_FILES, 0), fields_u64(t, F_BYTES, 0), us / 1000,
-	    us % 1000);
+	fprintf(out,
+	    "    last       %s %s  job %" PRIu64 "  %" PRIu64 " files  %" PRIu64
+	    " bytes  %" PRIu64 ".%03" PRIu64 " ms\n",
+	    action, result, fields_u64(t, F_JOB, 0), fields_u64(t, F_FILES, 0),
+	    fields_u64(t, F_BYTES, 0), us / 1000, us % 1000);
 	free(action);
 	free(result);
 }
@@ -217,7 +217,8 @@ cell_sandbox(const struct fields *t)
 		return (NULL);
 	mode = cell_str(t, F_SB_MODE);
 	note = cell_str(t, F_SB_NOTE);
-	cell = strcmp(note, "-") == 0 ? xasprintf("sandbox %s", mode) :
+	cell = strcmp(note, "-") == 0 ?
+	    xasprintf("sandbox %s", mode) :
 	    xasprintf("sandbox %s, but %s", mode, note);
 	free(mode);
 	free(note);
@@ -235,8 +236,8 @@ table_add_worker(struct table *tb, const struct fields *t)
 				 xasprintf("%s.%" PRIu64, name, instance);
 	row[1] = cell_str(t, F_STATE);
 	row[2] = xasprintf("pid %" PRIu64, fields_u64(t, F_PID, 0));
-	row[3] = xasprintf("%" PRIu64 " restarts",
-	    fields_u64(t, F_RESTARTS, 0));
+	row[3] =
+	    xasprintf("%" PRIu64 " restarts", fields_u64(t, F_RESTARTS, 0));
 	row[4] = cell_sandbox(t);
 	if (fields_count(t, F_LAST_EXIT) > 0) {
 		exit = cell_str(t, F_LAST_EXIT);
@@ -289,8 +290,10 @@ print_missing(const struct status *s, FILE *out)
 		if (f.key != F_WORKER && f.key != F_TEXT)
 			continue;
 		text = cell_mem(f.str, f.len);
-		fprintf(out, f.key == F_WORKER ?
-			"%s does not answer: its part is missing\n" : "%s\n",
+		fprintf(out,
+		    f.key == F_WORKER ?
+			"%s does not answer: its part is missing\n" :
+			"%s\n",
 		    text);
 		free(text);
 	}

@@ -31,24 +31,24 @@ fail_file(const char *path, const char *why, int code, FILE *err)
 {
 	explain_print_name(path, err);
 	fprintf(err, ": %s\n", why);
-	return code;
+	return (code);
 }
 
 int
-explain_read_file(
-    const char *path, size_t max, char **text, size_t *len, FILE *err)
+explain_read_file(const char *path, size_t max, char **text, size_t *len,
+    FILE *err)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	struct stat st;
 	ssize_t n = 0;
 	int fd, code = 0;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1)
-		return fail_file(path, strerror(errno), EX_NOINPUT, err);
+		return (fail_file(path, strerror(errno), EX_NOINPUT, err));
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
 		close(fd);
-		return fail_file(path, "not a regular file", EX_NOINPUT, err);
+		return (fail_file(path, "not a regular file", EX_NOINPUT, err));
 	}
 	while (
 	    b.len <= max && (n = read(fd, buf_reserve(&b, 65536), 65536)) > 0)
@@ -62,11 +62,11 @@ explain_read_file(
 		buf_add(&b, "", 1);
 		*text = (char *)b.data;
 		close(fd);
-		return 0;
+		return (0);
 	}
 	close(fd);
 	buf_free(&b);
-	return code;
+	return (code);
 }
 
 int
@@ -76,7 +76,7 @@ explain_complain(const char *path, const struct dockerfile_error *e, FILE *err)
 	if (e->line != 0)
 		fprintf(err, ":%u:%u", e->line, e->column);
 	fprintf(err, ": %s\n", e->text);
-	return EX_DATAERR;
+	return (EX_DATAERR);
 }
 
 int
@@ -89,10 +89,10 @@ explain_dockerfile(const char *path, struct dockerfile **df, FILE *err)
 
 	code = explain_read_file(path, DOCKERFILE_MAX_BYTES, &text, &len, err);
 	if (code != 0)
-		return code;
+		return (code);
 	*df = dockerfile_parse(text, len, &e);
 	free(text);
-	return *df == NULL ? explain_complain(path, &e, err) : 0;
+	return (*df == NULL ? explain_complain(path, &e, err) : 0);
 }
 
 int
@@ -108,10 +108,10 @@ explain_build_arg(struct dockerfile_env *env, const char *arg, FILE *err)
 		fprintf(err, "--build-arg needs NAME=VALUE\n");
 		ret = EX_USAGE;
 	} else if (value != NULL &&
-		   dockerfile_env_set(env, name, value) == -1) {
+	    dockerfile_env_set(env, name, value) == -1) {
 		fprintf(err, "the build arguments are too long\n");
 		ret = EX_USAGE;
 	}
 	free(name);
-	return ret;
+	return (ret);
 }

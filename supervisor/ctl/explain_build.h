@@ -14,8 +14,8 @@
  * Read a file of at most max bytes; *text (freed by the caller) gets a NUL
  * behind it.  Returns 0 or an exit code, having complained.
  */
-int explain_read_file(
-    const char *path, size_t max, char **text, size_t *len, FILE *err);
+int explain_read_file(const char *path, size_t max, char **text, size_t *len,
+    FILE *err);
 
 /* Read and parse a Dockerfile, the caller's to free.  As above. */
 int explain_dockerfile(const char *path, struct dockerfile **, FILE *err);
@@ -27,8 +27,8 @@ int explain_dockerfile(const char *path, struct dockerfile **, FILE *err);
 int explain_build_arg(struct dockerfile_env *, const char *, FILE *err);
 
 /* "file:line:column: text"; what is not printable is escaped.  EX_DATAERR. */
-int explain_complain(
-    const char *path, const struct dockerfile_error *, FILE *err);
+int explain_complain(const char *path, const struct dockerfile_error *,
+    FILE *err);
 
 /* A name for people: unprintable bytes as \ooo. */
 void explain_print_name(const char *, FILE *);

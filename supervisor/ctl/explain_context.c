@@ -68,9 +68,9 @@ is_ignored(const struct explain_context *ctx, const char *path)
 	struct ignore_match m;
 
 	if (ctx->ignore == NULL || *path == '\0')
-		return false;
-	return ignore_path(ctx->ignore, path, strlen(path), &m, NULL) == 0 &&
-	       m.excluded;
+		return (false);
+	return (ignore_path(ctx->ignore, path, strlen(path), &m, NULL) == 0 &&
+	    m.excluded);
 }
 
 /* path is one of the list or below it. */
@@ -81,8 +81,8 @@ is_below(const struct explain_paths *list, const char *path)
 
 	for (i = 0; i < list->n; i++)
 		if (tree_path_below(path, list->v[i]))
-			return true;
-	return false;
+			return (true);
+	return (false);
 }
 
 /* One of the list lies below path. */
@@ -94,8 +94,8 @@ is_above(const struct explain_paths *list, const char *path)
 	for (i = 0; i < list->n; i++)
 		if (strcmp(list->v[i], path) != 0 &&
 		    tree_path_below(list->v[i], path))
-			return true;
-	return false;
+			return (true);
+	return (false);
 }
 
 static bool
@@ -105,8 +105,8 @@ is_listed(const struct explain_paths *list, const char *path)
 
 	for (i = 0; i < list->n; i++)
 		if (strcmp(list->v[i], path) == 0)
-			return true;
-	return false;
+			return (true);
+	return (false);
 }
 
 static enum tree_type
@@ -115,8 +115,8 @@ on_disk(const struct explain_context *ctx, const char *path)
 	struct tree_stat st;
 
 	if (tree_stat_at(ctx->fd, path, &st) == -1)
-		return TREE_ABSENT;
-	return st.type;
+		return (TREE_ABSENT);
+	return (st.type);
 }
 
 static enum copyplan_type
@@ -126,25 +126,25 @@ type(void *arg, const char *path)
 	enum tree_type disk = on_disk(ctx, path);
 
 	if (is_above(ctx->changed, path))
-		return COPYPLAN_DIR;
+		return (COPYPLAN_DIR);
 	if (is_listed(ctx->changed, path))
-		return disk == TREE_DIR ? COPYPLAN_DIR : COPYPLAN_FILE;
+		return (disk == TREE_DIR ? COPYPLAN_DIR : COPYPLAN_FILE);
 	if (is_below(ctx->deleted, path))
-		return COPYPLAN_ABSENT;
+		return (COPYPLAN_ABSENT);
 	if (disk == TREE_DIR && is_ignored(ctx, path) &&
 	    !ignore_may_include_below(ctx->ignore, path, strlen(path)))
-		return COPYPLAN_ABSENT;
+		return (COPYPLAN_ABSENT);
 	if (disk == TREE_DIR || is_above(ctx->deleted, path))
-		return COPYPLAN_DIR;
+		return (COPYPLAN_DIR);
 	if (disk == TREE_ABSENT || is_ignored(ctx, path))
-		return COPYPLAN_ABSENT;
-	return COPYPLAN_FILE;
+		return (COPYPLAN_ABSENT);
+	return (COPYPLAN_FILE);
 }
 
 static char *
 below(const char *dir, const char *name)
 {
-	return *dir == '\0' ? xstrdup(name) : xasprintf("%s/%s", dir, name);
+	return (*dir == '\0' ? xstrdup(name) : xasprintf("%s/%s", dir, name));
 }
 
 /* Entries that are only in the list of changes. */
@@ -224,19 +224,19 @@ follow(struct explain_context *ctx, const char *path)
 		if (tree_readlink(ctx->fd, head, target, sizeof(target)) == -1)
 			target[0] = '\0';
 		up = strrchr(head, '/');
-		joined = *target == '/' ? xasprintf("%s%s", target, s)
-					: xasprintf("/%.*s/%s%s",
-					      up == NULL ? 0 : (int)(up - head),
-					      head, target, s);
+		joined = *target == '/' ?
+		    xasprintf("%s%s", target, s) :
+		    xasprintf("/%.*s/%s%s", up == NULL ? 0 : (int)(up - head),
+			head, target, s);
 		clean = path_clean(joined, strlen(joined), &n);
 		free(joined);
 		free(head);
 		if (clean == NULL)
 			abort();
 		memmove(clean, clean + 1, n);
-		return clean;
+		return (clean);
 	}
-	return NULL;
+	return (NULL);
 }
 
 static char *
@@ -248,11 +248,11 @@ resolve(void *arg, const char *path)
 	for (i = 0; i < MAX_LINKS; i++) {
 		next = follow(arg, now == NULL ? path : now);
 		if (next == NULL)
-			return now;
+			return (now);
 		free(now);
 		now = next;
 	}
-	return now; /* a circle: whatever it says is not there */
+	return (now); /* a circle: whatever it says is not there */
 }
 
 static enum copyplan_answer
@@ -262,13 +262,13 @@ archive(void *arg, const char *path)
 		size_t at, n;
 		const char *magic;
 	} kinds[] = {
-	    {0, 2, "\x1f\x8b"},
-	    {0, 3, "BZh"},
-	    {0, 6,
-		"\xfd"
-		"7zXZ"},
-	    {0, 4, "\x28\xb5\x2f\xfd"},
-	    {257, 5, "ustar"},
+		{ 0, 2, "\x1f\x8b" },
+		{ 0, 3, "BZh" },
+		{ 0, 6,
+		    "\xfd"
+		    "7zXZ" },
+		{ 0, 4, "\x28\xb5\x2f\xfd" },
+		{ 257, 5, "ustar" },
 	};
 	struct explain_context *ctx = arg;
 	char head[512];
@@ -277,14 +277,14 @@ archive(void *arg, const char *path)
 	int fd;
 
 	if ((fd = tree_open_file(ctx->fd, path, NULL)) == -1)
-		return COPYPLAN_UNKNOWN;
+		return (COPYPLAN_UNKNOWN);
 	n = read(fd, head, sizeof(head));
 	close(fd);
 	for (i = 0; n > 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].at + kinds[i].n <= (size_t)n &&
 		    memcmp(head + kinds[i].at, kinds[i].magic, kinds[i].n) == 0)
-			return COPYPLAN_YES;
-	return COPYPLAN_NO;
+			return (COPYPLAN_YES);
+	return (COPYPLAN_NO);
 }
 
 /* The name of a file within the context, or NULL when it lies outside. */
@@ -301,12 +301,12 @@ name_within(const char *dir, const char *path)
 	}
 	free(d);
 	free(p);
-	return s;
+	return (s);
 }
 
 static int
-load_ignore(
-    struct explain_context *ctx, const char *dir, const char *path, FILE *err)
+load_ignore(struct explain_context *ctx, const char *dir, const char *path,
+    FILE *err)
 {
 	struct ignore_error ie;
 	struct dockerfile_error e;
@@ -321,7 +321,7 @@ load_ignore(
 	}
 	if (access(name, F_OK) == -1) {
 		free(name);
-		return 0;
+		return (0);
 	}
 	code = explain_read_file(name, IGNORE_FILE_MAX, &text, &len, err);
 	if (code == 0 && (ctx->ignore = ignore_parse(text, len, &ie)) == NULL) {
@@ -331,7 +331,7 @@ load_ignore(
 	ctx->ignorefile = name_within(dir, name);
 	free(text);
 	free(name);
-	return code;
+	return (code);
 }
 
 static void
@@ -361,16 +361,16 @@ explain_context_open(const char *dir, const char *dockerfile,
 	if (ctx->fd == -1) {
 		explain_print_name(dir, err);
 		fprintf(err, ": %s\n", strerror(errno));
-		return EX_NOINPUT;
+		return (EX_NOINPUT);
 	}
 	ctx->changed = changed;
 	ctx->deleted = deleted;
 	ctx->dockerfile = name_within(dir, dockerfile);
 	if ((code = load_ignore(ctx, dir, dockerfile, err)) != 0)
-		return code;
+		return (code);
 	filter(ctx, changed);
 	filter(ctx, deleted);
-	return 0;
+	return (0);
 }
 
 void

@@ -20,7 +20,7 @@
 struct question {
 	const char *context, *dockerfile;
 	FILE *out, *err;
-	char *file;	   /* the .dockerignore that applies; NULL: none */
+	char *file;        /* the .dockerignore that applies; NULL: none */
 	const char *shown; /* its name in the answers */
 	struct ignore *ignore;
 };
@@ -28,9 +28,10 @@ struct question {
 static int
 usage(FILE *err)
 {
-	fprintf(err, "usage: wharfctl explain ignore [-C context] "
-		     "[-f dockerfile] path ...\n");
-	return EX_USAGE;
+	fprintf(err,
+	    "usage: wharfctl explain ignore [-C context] "
+	    "[-f dockerfile] path ...\n");
+	return (EX_USAGE);
 }
 
 /* "file:line:column: what is wrong"; line 0 leaves the place out. */
@@ -57,7 +58,7 @@ file_read(const char *path, size_t *len)
 
 	/* O_NONBLOCK: a FIFO must not hold us. */
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1)
-		return NULL;
+		return (NULL);
 	*len = 0;
 	errno = EINVAL;
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
@@ -80,7 +81,7 @@ out:
 	save = errno;
 	close(fd);
 	errno = save;
-	return buf;
+	return (buf);
 }
 
 static int
@@ -93,15 +94,15 @@ file_parse(struct question *q)
 	if ((text = file_read(q->file, &len)) == NULL) {
 		complain(q->err, q->file, 0,
 		    errno == EINVAL ? "not a regular file" : strerror(errno));
-		return EX_NOINPUT;
+		return (EX_NOINPUT);
 	}
 	q->ignore = ignore_parse(text, len, &e);
 	free(text);
 	if (q->ignore == NULL) {
 		complain(q->err, q->file, e.line == 0 ? 1 : e.line, e.text);
-		return EX_DATAERR;
+		return (EX_DATAERR);
 	}
-	return EX_OK;
+	return (EX_OK);
 }
 
 static bool
@@ -109,7 +110,7 @@ exists(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0;
+	return (stat(path, &st) == 0);
 }
 
 /* The name of the file in the answers: relative to the context beneath it. */
@@ -119,19 +120,19 @@ shown_name(const struct question *q)
 	size_t n = strlen(q->context);
 
 	if (strcmp(q->context, ".") == 0)
-		return strncmp(q->file, "./", 2) == 0 ? q->file + 2 : q->file;
+		return (strncmp(q->file, "./", 2) == 0 ? q->file + 2 : q->file);
 	while (n > 1 && q->context[n - 1] == '/')
 		n--;
 	if (strncmp(q->file, q->context, n) == 0 && q->file[n] == '/')
-		return q->file + n + strspn(q->file + n, "/");
-	return q->file;
+		return (q->file + n + strspn(q->file + n, "/"));
+	return (q->file);
 }
 
 /* Finds and reads the file that applies; none is an empty one. */
 static int
 question_open(struct question *q)
 {
-	struct ignore_names names = {0};
+	struct ignore_names names = { 0 };
 	struct ignore_error e;
 	char *dockerfile = NULL;
 	struct stat st;
@@ -139,7 +140,7 @@ question_open(struct question *q)
 
 	if (stat(q->context, &st) == -1 || !S_ISDIR(st.st_mode)) {
 		complain(q->err, q->context, 0, "not a directory");
-		return EX_NOINPUT;
+		return (EX_NOINPUT);
 	}
 	if (q->dockerfile != NULL)
 		dockerfile = strdup(q->dockerfile);
@@ -151,7 +152,7 @@ question_open(struct question *q)
 		q->file = names.own;
 		names.own = NULL;
 	} else if (asprintf(&q->file, "%s/%s", q->context, names.common) ==
-		   -1) {
+	    -1) {
 		q->file = NULL;
 		goto out;
 	} else if (!exists(q->file)) {
@@ -164,7 +165,7 @@ question_open(struct question *q)
 out:
 	free(names.own);
 	free(dockerfile);
-	return r;
+	return (r);
 }
 
 static int
@@ -177,9 +178,9 @@ answer_add(const struct question *q, cJSON *o, const char *path,
 	    json_add_bool(o, "excluded", m->excluded) == -1 ||
 	    json_add_str(o, "pattern", m->pattern) == -1 ||
 	    json_add_str(o, "file", known ? q->shown : NULL) == -1)
-		return -1;
-	return known ? json_add_u64(o, "line", m->line)
-		     : json_add_null(o, "line");
+		return (-1);
+	return (known ? json_add_u64(o, "line", m->line) :
+			json_add_null(o, "line"));
 }
 
 static int
@@ -192,14 +193,14 @@ answer(const struct question *q, const char *path)
 
 	if (ignore_path(q->ignore, path, strlen(path), &m, &e) == -1) {
 		complain(q->err, q->file, e.line, e.text);
-		return e.line != 0 ? EX_DATAERR : EX_OSERR;
+		return (e.line != 0 ? EX_DATAERR : EX_OSERR);
 	}
 	o = cJSON_CreateObject();
 	if (o != NULL && answer_add(q, o, path, &m) == 0 &&
 	    json_write_line(q->out, o) == 0)
 		r = EX_OK;
 	cJSON_Delete(o);
-	return r;
+	return (r);
 }
 
 static int
@@ -218,20 +219,20 @@ options(struct question *q, int argc, char **argv)
 			q->dockerfile = optarg;
 			break;
 		default:
-			return -1;
+			return (-1);
 		}
 	}
-	return optind < argc && q->context[0] != '\0' ? 0 : -1;
+	return (optind < argc && q->context[0] != '\0' ? 0 : -1);
 }
 
 int
 explain_ignore(int argc, char **argv, FILE *out, FILE *err)
 {
-	struct question q = {.context = ".", .out = out, .err = err};
+	struct question q = { .context = ".", .out = out, .err = err };
 	int i, r;
 
 	if (options(&q, argc, argv) == -1)
-		return usage(err);
+		return (usage(err));
 	r = question_open(&q);
 	if (r == EX_OSERR)
 		fprintf(err, "wharfctl: no memory\n");
@@ -241,5 +242,5 @@ explain_ignore(int argc, char **argv, FILE *out, FILE *err)
 		r = EX_IOERR;
 	ignore_free(q.ignore);
 	free(q.file);
-	return r;
+	return (r);
 }

@@ -14,10 +14,11 @@
 static int
 usage(FILE *err)
 {
-	fprintf(err, "usage: wharfctl explain images [-f DOCKERFILE] "
-		     "[--target T] [--platform P]\n"
-		     "           [--build-arg K=V]...\n");
-	return EX_USAGE;
+	fprintf(err,
+	    "usage: wharfctl explain images [-f DOCKERFILE] "
+	    "[--target T] [--platform P]\n"
+	    "           [--build-arg K=V]...\n");
+	return (EX_USAGE);
 }
 
 static int
@@ -39,7 +40,7 @@ print_images(const struct dockerfile_graph *g, FILE *out)
 	if (json_write_line(out, root) == -1)
 		code = EX_IOERR;
 	cJSON_Delete(root);
-	return code;
+	return (code);
 }
 
 static int
@@ -52,7 +53,7 @@ run(const char *path, const struct dockerfile_options *opt, FILE *out,
 	int code;
 
 	if ((code = explain_dockerfile(path, &df, err)) != 0)
-		return code;
+		return (code);
 	g = dockerfile_graph_new(df, opt, &e);
 	if (g == NULL)
 		code = explain_complain(path, &e, err);
@@ -60,18 +61,19 @@ run(const char *path, const struct dockerfile_options *opt, FILE *out,
 		code = print_images(g, out);
 	dockerfile_graph_free(g);
 	dockerfile_free(df);
-	return code;
+	return (code);
 }
 
 int
 explain_images(int argc, char **argv, FILE *out, FILE *err)
 {
-	static const struct option longs[] = {
-	    {"file", required_argument, NULL, 'f'},
-	    {"target", required_argument, NULL, 't'},
-	    {"platform", required_argument, NULL, 'p'},
-	    {"build-arg", required_argument, NULL, 'b'}, {NULL, 0, NULL, 0}};
-	struct dockerfile_options opt = {0};
+	static const struct option longs[] = { { "file", required_argument,
+						   NULL, 'f' },
+		{ "target", required_argument, NULL, 't' },
+		{ "platform", required_argument, NULL, 'p' },
+		{ "build-arg", required_argument, NULL, 'b' },
+		{ NULL, 0, NULL, 0 } };
+	struct dockerfile_options opt = { 0 };
 	struct dockerfile_env *args = dockerfile_env_new();
 	const char *path = "Dockerfile";
 	int c, code = 0;
@@ -80,7 +82,7 @@ explain_images(int argc, char **argv, FILE *out, FILE *err)
 	optind = 0;
 	opterr = 0;
 	while (code == 0 &&
-	       (c = getopt_long(argc, argv, "+f:", longs, NULL)) != -1) {
+	    (c = getopt_long(argc, argv, "+f:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'f':
 			path = optarg;
@@ -103,5 +105,5 @@ explain_images(int argc, char **argv, FILE *out, FILE *err)
 	if (code == 0)
 		code = run(path, &opt, out, err);
 	dockerfile_env_free(args);
-	return code;
+	return (code);
 }

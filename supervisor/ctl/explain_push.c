@@ -16,11 +16,12 @@
 static int
 usage(FILE *err)
 {
-	fprintf(err, "usage: wharfctl explain push [-C CONTEXT] "
-		     "[-f DOCKERFILE] [--target T]\n"
-		     "           [--platform P] [--build-arg K=V]...\n"
-		     "           [--changed P]... [--deleted P]...\n");
-	return EX_USAGE;
+	fprintf(err,
+	    "usage: wharfctl explain push [-C CONTEXT] "
+	    "[-f DOCKERFILE] [--target T]\n"
+	    "           [--platform P] [--build-arg K=V]...\n"
+	    "           [--changed P]... [--deleted P]...\n");
+	return (EX_USAGE);
 }
 
 static void
@@ -68,10 +69,10 @@ static void
 print_op(const struct copyplan *p, const struct push_op *op, cJSON *o)
 {
 	static const char *const names[] = {
-	    [PUSH_COPY] = "copy",
-	    [PUSH_DELETE] = "delete",
-	    [PUSH_RUN] = "run",
-	    [PUSH_STAGECOPY] = "stagecopy",
+		[PUSH_COPY] = "copy",
+		[PUSH_DELETE] = "delete",
+		[PUSH_RUN] = "run",
+		[PUSH_STAGECOPY] = "stagecopy",
 	};
 	const struct copyplan_step *s = copyplan_step(p, op->step);
 	cJSON *list;
@@ -133,8 +134,8 @@ print_plan(const struct copyplan *p, const struct push_plan *pp, FILE *out)
 	json_add_bool(root, "needed", pp->needed);
 	json_add_bool(root, "restart", pp->restart);
 	json_add_bool(root, "rebuild", pp->rebuild);
-	json_add_bool(
-	    root, "needs_stage_containers", pp->needs_stage_containers);
+	json_add_bool(root, "needs_stage_containers",
+	    pp->needs_stage_containers);
 	json_add_str(root, "reason", pp->reason);
 	stages = json_add_arr(root, "stages");
 	for (i = 0; i < pp->nstages; i++)
@@ -142,7 +143,7 @@ print_plan(const struct copyplan *p, const struct push_plan *pp, FILE *out)
 	if (json_write_line(out, root) == -1)
 		code = EX_IOERR;
 	cJSON_Delete(root);
-	return code;
+	return (code);
 }
 
 struct request {
@@ -163,13 +164,13 @@ plan(const struct request *rq, const struct dockerfile *df, const char *path,
 	int code;
 
 	if ((p = copyplan_new(df, &rq->opt, &e)) == NULL)
-		return explain_complain(path, &e, err);
-	pp = copyplan_changes(
-	    p, rq->changed.v, rq->changed.n, rq->deleted.v, rq->deleted.n);
+		return (explain_complain(path, &e, err));
+	pp = copyplan_changes(p, rq->changed.v, rq->changed.n, rq->deleted.v,
+	    rq->deleted.n);
 	code = print_plan(p, pp, out);
 	push_plan_free(pp);
 	copyplan_free(p);
-	return code;
+	return (code);
 }
 
 static int
@@ -180,8 +181,8 @@ run(struct request *rq, FILE *out, FILE *err)
 	char *path;
 	int code;
 
-	path = rq->path != NULL ? xstrdup(rq->path)
-				: xasprintf("%s/Dockerfile", rq->context);
+	path = rq->path != NULL ? xstrdup(rq->path) :
+				  xasprintf("%s/Dockerfile", rq->context);
 	if ((code = explain_dockerfile(path, &df, err)) == 0 &&
 	    (code = explain_context_open(rq->context, path, &rq->changed,
 		 &rq->deleted, &ctx, err)) == 0) {
@@ -191,7 +192,7 @@ run(struct request *rq, FILE *out, FILE *err)
 	explain_context_close(ctx);
 	dockerfile_free(df);
 	free(path);
-	return code;
+	return (code);
 }
 
 static int
@@ -200,42 +201,43 @@ take_option(struct request *rq, struct dockerfile_env *args, int c, FILE *err)
 	switch (c) {
 	case 'C':
 		rq->context = optarg;
-		return 0;
+		return (0);
 	case 'f':
 		rq->path = optarg;
-		return 0;
+		return (0);
 	case 't':
 		rq->opt.build.target = optarg;
-		return 0;
+		return (0);
 	case 'p':
 		rq->opt.build.platform = optarg;
-		return 0;
+		return (0);
 	case 'b':
-		return explain_build_arg(args, optarg, err);
+		return (explain_build_arg(args, optarg, err));
 	case 'c':
 		explain_paths_add(&rq->changed, optarg);
-		return 0;
+		return (0);
 	case 'd':
 		explain_paths_add(&rq->deleted, optarg);
-		return 0;
+		return (0);
 	default:
-		return usage(err);
+		return (usage(err));
 	}
 }
 
 int
 explain_push(int argc, char **argv, FILE *out, FILE *err)
 {
-	static const struct option longs[] = {
-	    {"context", required_argument, NULL, 'C'},
-	    {"file", required_argument, NULL, 'f'},
-	    {"target", required_argument, NULL, 't'},
-	    {"platform", required_argument, NULL, 'p'},
-	    {"build-arg", required_argument, NULL, 'b'},
-	    {"changed", required_argument, NULL, 'c'},
-	    {"deleted", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
+	static const struct option longs[] = { { "context", required_argument,
+						   NULL, 'C' },
+		{ "file", required_argument, NULL, 'f' },
+		{ "target", required_argument, NULL, 't' },
+		{ "platform", required_argument, NULL, 'p' },
+		{ "build-arg", required_argument, NULL, 'b' },
+		{ "changed", required_argument, NULL, 'c' },
+		{ "deleted", required_argument, NULL, 'd' },
+		{ NULL, 0, NULL, 0 } };
 	struct dockerfile_env *args = dockerfile_env_new();
-	struct request rq = {0};
+	struct request rq = { 0 };
 	int c, code = 0;
 
 	rq.context = ".";
@@ -243,7 +245,7 @@ explain_push(int argc, char **argv, FILE *out, FILE *err)
 	optind = 0;
 	opterr = 0;
 	while (code == 0 &&
-	       (c = getopt_long(argc, argv, "+C:f:", longs, NULL)) != -1)
+	    (c = getopt_long(argc, argv, "+C:f:", longs, NULL)) != -1)
 		code = take_option(&rq, args, c, err);
 	if (code == 0 && optind != argc)
 		code = usage(err);
@@ -252,5 +254,5 @@ explain_push(int argc, char **argv, FILE *out, FILE *err)
 	explain_paths_free(&rq.changed);
 	explain_paths_free(&rq.deleted);
 	dockerfile_env_free(args);
-	return code;
+	return (code);
 }

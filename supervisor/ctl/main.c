@@ -15,8 +15,8 @@
 #include "supervisor/ctl/explain_images.h"
 #include "supervisor/ctl/explain_push.h"
 
-#define SERVICE_MAX  4096 /* of a service's name, bytes */
-#define TIMEOUT_MAX  (INT64_C(3600) * 24 * 365) /* s */
+#define SERVICE_MAX 4096                       /* of a service's name, bytes */
+#define TIMEOUT_MAX (INT64_C(3600) * 24 * 365) /* s */
 
 struct args {
 	const char *socket;
@@ -177,14 +177,14 @@ parse_option(const struct command *cmd, int opt, struct args *a)
 		return (cmd->takes_since ? parse_seq(optarg, &a->since) : -1);
 	case 'T':
 		return (cmd->takes_timeout ?
-			parse_timeout(optarg, &a->timeout_ms) : -1);
+			parse_timeout(optarg, &a->timeout_ms) :
+			-1);
 	}
 	return (-1);
 }
 
 static int
-parse_command(const struct command *cmd, int argc, char **argv,
-    struct args *a)
+parse_command(const struct command *cmd, int argc, char **argv, struct args *a)
 {
 	static const struct option longs[] = {
 		{ "since", required_argument, NULL, 'S' },
@@ -202,8 +202,8 @@ parse_command(const struct command *cmd, int argc, char **argv,
 		a->service = argv[optind++];
 	if (optind < argc)
 		return (-1);
-	if (a->service != NULL && (a->service[0] == '\0' ||
-	    strlen(a->service) > SERVICE_MAX))
+	if (a->service != NULL &&
+	    (a->service[0] == '\0' || strlen(a->service) > SERVICE_MAX))
 		return (bad_value("service", a->service, "not a name"));
 	return (0);
 }
@@ -218,7 +218,8 @@ run_command(const struct command *cmd, const struct args *a)
 	if (path == NULL) {
 		fputs("wharfctl: no socket: -s, $WHARF_SOCKET and "
 		      "$XDG_RUNTIME_DIR are not given, and there is no "
-		      "/tmp/wharf-UID of ours\n", stderr);
+		      "/tmp/wharf-UID of ours\n",
+		    stderr);
 		return (EX_USAGE);
 	}
 	ctl_init(&c, path, stdout, stderr);

@@ -35,7 +35,7 @@
 #include "workers/shared/json.h"
 
 #define SERVICE 7
-#define ENGINE	1
+#define ENGINE  1
 
 struct ask {
 	struct ask *next;
@@ -274,7 +274,8 @@ static void
 drive_send(struct drive *d, const struct msg_def *def, unsigned type,
     struct ask *a, const void *fixed, const struct buf *tail, int fd)
 {
-	struct frame_head h = { .type = (uint16_t)type, .id = a->id,
+	struct frame_head h = { .type = (uint16_t)type,
+		.id = a->id,
 		.generation = 1 };
 	struct buf b = { 0 };
 
@@ -308,7 +309,8 @@ drive_type(const char *name)
 static void
 drive_note(struct drive *d, unsigned type)
 {
-	struct msg_peer peer = { .role = PROC_PLAN, .generation = 2,
+	struct msg_peer peer = { .role = PROC_PLAN,
+		.generation = 2,
 		.state = PEER_READY };
 
 	channel_send(d->ch, type, 0, 0, &peer, NULL, 0, -1);
@@ -316,8 +318,8 @@ drive_note(struct drive *d, unsigned type)
 
 /* KEY=VALUE of a command that is no field. */
 static void
-drive_word(struct msg_eng *m, struct ask *a, const char *kv,
-    const char **body, uint64_t *cut)
+drive_word(struct msg_eng *m, struct ask *a, const char *kv, const char **body,
+    uint64_t *cut)
 {
 	const char *v = strchr(kv, '=') + 1;
 
@@ -457,11 +459,15 @@ drive_spawn(struct drive *d, char *worker)
 static void
 drive_configure(struct drive *d, char **kv)
 {
-	struct msg_init init = { .role = PROC_ENGINE, .instance = ENGINE,
-		.generation = 1, .sandbox = SANDBOX_OFF, .uid = getuid(),
+	struct msg_init init = { .role = PROC_ENGINE,
+		.instance = ENGINE,
+		.generation = 1,
+		.sandbox = SANDBOX_OFF,
+		.uid = getuid(),
 		.gid = getgid() };
 	struct msg_conf_engine ce = { .instance = ENGINE };
-	struct msg_conf_service cs = { .service = SERVICE, .tree = 1,
+	struct msg_conf_service cs = { .service = SERVICE,
+		.tree = 1,
 		.engine = ENGINE };
 	struct buf ti = { 0 }, te = { 0 }, ts = { 0 };
 

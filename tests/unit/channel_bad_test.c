@@ -24,7 +24,7 @@ struct bad {
 	enum proc self;
 	enum proc peer;
 	struct frame_head head; /* length 0: made from payload and marked */
-	size_t payload;		/* that many zero bytes */
+	size_t payload;         /* that many zero bytes */
 	bool marked;
 	size_t fds;
 	const char *why;
@@ -36,22 +36,21 @@ static const struct bad heads[] = {
 	    "unknown type" },
 	{ "type behind the last", PROC_SUP, PROC_PLAN, { .type = MSG_MAX }, 0,
 	    false, 0, "unknown type" },
-	{ "largest type", PROC_SUP, PROC_PLAN, { .type = 0xffff }, 0, false,
-	    0, "unknown type" },
-	{ "unknown flag", PROC_SUP, PROC_PLAN,
-	    { .type = MSG_PONG, .flags = 2 }, 8, false, 0, "unknown flags" },
-	{ "reserved bits", PROC_SUP, PROC_PLAN,
-	    { .type = MSG_PONG, .zero = 1 }, 8, false, 0, "unknown flags" },
+	{ "largest type", PROC_SUP, PROC_PLAN, { .type = 0xffff }, 0, false, 0,
+	    "unknown type" },
+	{ "unknown flag", PROC_SUP, PROC_PLAN, { .type = MSG_PONG, .flags = 2 },
+	    8, false, 0, "unknown flags" },
+	{ "reserved bits", PROC_SUP, PROC_PLAN, { .type = MSG_PONG, .zero = 1 },
+	    8, false, 0, "unknown flags" },
 	/* sender */
-	{ "plan as watch", PROC_SUP, PROC_PLAN, { .type = MSG_WATCH_BATCH },
-	    40, false, 0, "not for this sender" },
-	{ "plan as the supervisor", PROC_SUP, PROC_PLAN,
-	    { .type = MSG_PING }, 8, false, 0, "not for this sender" },
-	{ "plan as a client", PROC_SUP, PROC_PLAN, { .type = MSG_CTL_STOP },
-	    0, false, 0, "not for this sender" },
+	{ "plan as watch", PROC_SUP, PROC_PLAN, { .type = MSG_WATCH_BATCH }, 40,
+	    false, 0, "not for this sender" },
+	{ "plan as the supervisor", PROC_SUP, PROC_PLAN, { .type = MSG_PING },
+	    8, false, 0, "not for this sender" },
+	{ "plan as a client", PROC_SUP, PROC_PLAN, { .type = MSG_CTL_STOP }, 0,
+	    false, 0, "not for this sender" },
 	{ "a client as a worker", PROC_CONTROL, PROC_CLIENT,
-	    { .type = MSG_DAEMON_STOP }, 0, false, 0,
-	    "not for this sender" },
+	    { .type = MSG_DAEMON_STOP }, 0, false, 0, "not for this sender" },
 	{ "a worker that names itself", PROC_SUP, PROC_PLAN,
 	    { .type = MSG_PONG, .source = PROC_PLAN }, 8, false, 0,
 	    "source is not for the sender" },
@@ -61,8 +60,8 @@ static const struct bad heads[] = {
 	{ "a worker that names a generation", PROC_SUP, PROC_PLAN,
 	    { .type = MSG_PONG, .generation = 1 }, 8, false, 0,
 	    "source is not for the sender" },
-	{ "nobody's frame", PROC_PLAN, PROC_SUP, { .type = MSG_PING }, 8,
-	    false, 0, "not for this sender" },
+	{ "nobody's frame", PROC_PLAN, PROC_SUP, { .type = MSG_PING }, 8, false,
+	    0, "not for this sender" },
 	{ "a sender that there is not", PROC_PLAN, PROC_SUP,
 	    { .type = MSG_PING, .source = PROC_MAX }, 8, false, 0,
 	    "not for this sender" },
@@ -84,14 +83,14 @@ static const struct bad heads[] = {
 	/* length */
 	{ "shorter than its fixed part", PROC_SUP, PROC_PLAN,
 	    { .type = MSG_PONG }, 7, false, 0, "wrong length" },
-	{ "no fixed part", PROC_SUP, PROC_PLAN, { .type = MSG_TAKE }, 0,
-	    false, 0, "wrong length" },
+	{ "no fixed part", PROC_SUP, PROC_PLAN, { .type = MSG_TAKE }, 0, false,
+	    0, "wrong length" },
 	{ "longer than its fixed part", PROC_SUP, PROC_PLAN,
 	    { .type = MSG_PONG }, 9, false, 0, "wrong length" },
 	{ "a tail where none is", PROC_CONTROL, PROC_CLIENT,
 	    { .type = MSG_CTL_STATUS }, 8, false, 0, "wrong length" },
-	{ "fields that are none", PROC_SUP, PROC_PLAN, { .type = MSG_READY },
-	    8, false, 0, "bad fields" },
+	{ "fields that are none", PROC_SUP, PROC_PLAN, { .type = MSG_READY }, 8,
+	    false, 0, "bad fields" },
 	{ "length 0", PROC_SUP, PROC_PLAN,
 	    { .length = FRAME_FD, .type = MSG_PONG }, 8, true, 1,
 	    "frame of 0 bytes" },
@@ -114,8 +113,8 @@ static const struct bad heads[] = {
 	{ "an fd that no frame marks", PROC_ENGINE, PROC_SUP,
 	    { .type = MSG_DIAL_OK, .source = PROC_SUP }, 0, false, 1,
 	    "fd is missing" },
-	{ "an fd that may not be", PROC_SUP, PROC_PLAN, { .type = MSG_PONG },
-	    8, true, 1, "carries an fd" },
+	{ "an fd that may not be", PROC_SUP, PROC_PLAN, { .type = MSG_PONG }, 8,
+	    true, 1, "carries an fd" },
 	{ "more fds than can wait", PROC_ENGINE, PROC_SUP,
 	    { .type = MSG_DIAL_OK, .source = PROC_SUP }, 0, true, 9,
 	    "too many fds" },
@@ -188,7 +187,8 @@ test_good_then_bad(void **state)
 	check_end(e, "PING of a worker", 5, "PING (type");
 	/* nothing can be sent any more */
 	assert_int_equal(channel_send(e->c, MSG_PING, 0, 0, &n, NULL, 0,
-	    dup(e->raw)), -1);
+			     dup(e->raw)),
+	    -1);
 	buf_free(&b);
 	end_free(e);
 }

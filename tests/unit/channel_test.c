@@ -216,7 +216,8 @@ stream_feed(void *arg)
 		for (size_t i = 0; i < n; i++)
 			data[i] = stream_byte(s->sent + i);
 		assert_int_equal(channel_send(s->out, MSG_ENG_DATA, F_MORE, 1,
-		    NULL, data, n, -1), 0);
+				     NULL, data, n, -1),
+		    0);
 		s->sent += n;
 	}
 }
@@ -245,8 +246,7 @@ stream_end(void *arg, enum channel_end how, const char *why)
 static void
 test_short_writes(void **state)
 {
-	static const struct channel_ops in = { stream_frame, stream_end,
-		NULL };
+	static const struct channel_ops in = { stream_frame, stream_end, NULL };
 	static const struct channel_ops out = { stream_frame, stream_end,
 		stream_feed };
 	struct stream s = { .loop = loop_new() };
@@ -300,8 +300,7 @@ test_burst(void **state)
 	struct msg_num n = { 0 };
 
 	for (int i = 0; i < 200; i++)
-		wire_frame(&b, MSG_PONG, 0, (uint32_t)i, &n, sizeof(n),
-		    false);
+		wire_frame(&b, MSG_PONG, 0, (uint32_t)i, &n, sizeof(n), false);
 	wire_send(e->raw, b.data, b.len, NULL, 0);
 	/* the peer is gone, but all that it said is heard before that */
 	close(e->raw);
@@ -331,8 +330,7 @@ test_pause(void **state)
 
 	channel_pause(e->c, true);
 	for (int i = 0; i < 10; i++)
-		wire_frame(&b, MSG_PONG, 0, (uint32_t)i, &n, sizeof(n),
-		    false);
+		wire_frame(&b, MSG_PONG, 0, (uint32_t)i, &n, sizeof(n), false);
 	wire_send(e->raw, b.data, b.len, NULL, 0);
 	end_settle(e);
 	assert_int_equal(e->n, 0);
@@ -451,7 +449,8 @@ test_queue_limit(void **state)
 	assert_true(channel_queued(e->c) <= 64 * 1024);
 	/* further ones are refused, and their fds closed */
 	assert_int_equal(channel_send(e->c, MSG_STATUS_ITEM, 0, 1,
-	    &(struct msg_status) { 0 }, NULL, 0, dup(e->raw)), -1);
+			     &(struct msg_status) { 0 }, NULL, 0, dup(e->raw)),
+	    -1);
 	end_settle(e);
 	assert_int_equal(e->ends, 1);
 	assert_int_equal(e->how, CHANNEL_OVERFLOW);
@@ -534,7 +533,9 @@ test_free_with_queue(void **state)
 	    sizeof(small));
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(channel_send(e->c, MSG_DIAL_OK, 0, 1, NULL,
-		    NULL, 0, open("/dev/null", O_RDONLY | O_CLOEXEC)), 0);
+				     NULL, 0,
+				     open("/dev/null", O_RDONLY | O_CLOEXEC)),
+		    0);
 	assert_true(channel_queued(e->c) > 0);
 	end_free(e);
 	channel_free(NULL);
@@ -577,9 +578,13 @@ static void
 test_forward(void **state)
 {
 	struct end *e = end_new(PROC_SUP, PROC_PLAN);
-	struct frame_head h = { .type = MSG_WATCH_SYNC_OK, .flags = F_MORE,
-		.source = PROC_WATCH, .instance = 3, .id = 9,
-		.generation = 12 }, got;
+	struct frame_head h = { .type = MSG_WATCH_SYNC_OK,
+		.flags = F_MORE,
+		.source = PROC_WATCH,
+		.instance = 3,
+		.id = 9,
+		.generation = 12 },
+			  got;
 	struct msg_watch_sync m = { .upto = 77 };
 	struct buf b = { 0 };
 

@@ -106,7 +106,9 @@ list(const struct buf *b)
 		    (unsigned)archive_entry_mode(ae),
 		    (int)archive_entry_uid(ae), (int)archive_entry_gid(ae),
 		    archive_entry_symlink(ae) != NULL ?
-		    archive_entry_symlink(ae) : "", (int)n, data);
+			archive_entry_symlink(ae) :
+			"",
+		    (int)n, data);
 		assert_int_equal(archive_entry_mtime_nsec(ae), 0);
 	}
 	assert_int_equal(rc, ARCHIVE_EOF);
@@ -143,23 +145,25 @@ make_context(void)
 		assert_int_equal(fchownat(t.fd, "src/a.c", 1234, 1234, 0), 0);
 }
 
-#define WHOLE \
-	".dockerignore 100644 0:0 *\n\n" \
-	"Dockerfile 100644 0:0 FROM x\n\n" \
-	"build/ 40755 0:0 \n" \
+#define WHOLE                                        \
+	".dockerignore 100644 0:0 *\n\n"             \
+	"Dockerfile 100644 0:0 FROM x\n\n"           \
+	"build/ 40755 0:0 \n"                        \
 	"build/Dockerfile.dev 100644 0:0 FROM y\n\n" \
-	"build/secret 100644 0:0 s\n" \
-	"src/ 42775 0:0 \n" \
-	"src/a.c 100644 0:0 int a;\n" \
-	"src/link 120777 0:0 ../../etc/passwd\n" \
+	"build/secret 100644 0:0 s\n"                \
+	"src/ 42775 0:0 \n"                          \
+	"src/a.c 100644 0:0 int a;\n"                \
+	"src/link 120777 0:0 ../../etc/passwd\n"     \
 	"src/run 104755 0:0 #!\n"
 
 static void
 contents(const char *ignore, const char *dockerfile, const char *expected)
 {
 	struct ignore *ig = ignore != NULL ? rules(ignore) : NULL;
-	struct context_opts o = { .rootfd = t.fd, .ignore = ig,
-		.dockerfile = dockerfile, .ignorefile = ".dockerignore",
+	struct context_opts o = { .rootfd = t.fd,
+		.ignore = ig,
+		.dockerfile = dockerfile,
+		.ignorefile = ".dockerignore",
 		.note = note };
 	struct buf out = { 0 };
 	char *text;
@@ -294,8 +298,7 @@ static void
 torn(void **state)
 {
 	struct manifest *m = manifest_new();
-	struct context_opts o = { .rootfd = t.fd, .manifest = m,
-		.note = note };
+	struct context_opts o = { .rootfd = t.fd, .manifest = m, .note = note };
 	struct context *c = context_new(&o);
 	struct tarstream *ts = tarstream_new(100000);
 	struct buf out = { 0 };
@@ -338,7 +341,8 @@ static void
 iterating(void **state)
 {
 	struct ignore *ig = rules("*\n!src\n");
-	struct context_opts o = { .rootfd = t.fd, .ignore = ig,
+	struct context_opts o = { .rootfd = t.fd,
+		.ignore = ig,
 		.dockerfile = "Dockerfile" };
 	struct context *c;
 	struct context_entry e;
@@ -356,8 +360,7 @@ iterating(void **state)
 	}
 	assert_int_equal(rc, CONTEXT_DONE);
 	assert_int_equal(context_next(c, &e, MONO_NEVER), CONTEXT_DONE);
-	assert_string_equal(seen,
-	    "=Dockerfile src src/a.c src/link src/run ");
+	assert_string_equal(seen, "=Dockerfile src src/a.c src/link src/run ");
 	context_free(c);
 	ignore_free(ig);
 }
@@ -382,8 +385,7 @@ unreadable(void **state)
 		assert_int_equal(seteuid(0), 0);
 	text = list(&out);
 	assert_string_equal(text, "no/ 40000 0:0 \npublic 100644 0:0 x\n");
-	assert_string_equal(notes,
-	    "unreadable no 13\nunreadable private 13\n");
+	assert_string_equal(notes, "unreadable no 13\nunreadable private 13\n");
 	free(text);
 	buf_free(&out);
 }

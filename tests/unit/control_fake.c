@@ -19,8 +19,10 @@ static void
 sup_send(struct desk *d, enum proc source, enum msg_type type, uint16_t flags,
     uint32_t id, const void *fixed, const struct buf *tail)
 {
-	struct frame_head h = { .type = (uint16_t)type, .flags = flags,
-		.source = (uint8_t)source, .id = id };
+	struct frame_head h = { .type = (uint16_t)type,
+		.flags = flags,
+		.source = (uint8_t)source,
+		.id = id };
 	struct buf b = { 0 };
 
 	buf_add(&b, fixed, msg_def(type)->fixed);
@@ -134,10 +136,12 @@ desk_listen(struct desk *d)
 	/* an address of the kernel's choosing, without a file */
 	d->addr.sun_family = AF_UNIX;
 	assert_int_equal(bind(fd, (struct sockaddr *)&d->addr,
-	    sizeof(sa_family_t)), 0);
+			     sizeof(sa_family_t)),
+	    0);
 	d->addr_len = sizeof(d->addr);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&d->addr,
-	    &d->addr_len), 0);
+			     &d->addr_len),
+	    0);
 	assert_int_equal(listen(fd, 128), 0);
 	d->w.conf.listener = fd;
 }
@@ -154,7 +158,8 @@ desk_configure(struct desk *d)
 	d->engine.host = xstrdup(host);
 	d->root.path = xstrdup("/srv");
 	d->mem = (struct conf_mem) { .kind = MEM_COUNTER,
-		.size = sizeof(d->counter), .map = &d->counter };
+		.size = sizeof(d->counter),
+		.map = &d->counter };
 	c->services = &d->service;
 	c->nservices = 1;
 	c->engines = &d->engine;
@@ -175,13 +180,13 @@ desk_up(void **state)
 	struct desk *d = xcalloc(1, sizeof(*d));
 	int sv[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    sv), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
+	    0);
 	d->w.loop = loop_new();
-	d->w.ch = channel_new(d->w.loop, sv[0], PROC_CONTROL, PROC_SUP,
-	    &desk_ops, d);
-	d->sup = channel_new(d->w.loop, sv[1], PROC_SUP, PROC_CONTROL,
-	    &sup_ops, d);
+	d->w.ch =
+	    channel_new(d->w.loop, sv[0], PROC_CONTROL, PROC_SUP, &desk_ops, d);
+	d->sup =
+	    channel_new(d->w.loop, sv[1], PROC_SUP, PROC_CONTROL, &sup_ops, d);
 	d->w.rpc = rpc_new(d->w.ch);
 	desk_configure(d);
 	desk_listen(d);
@@ -216,8 +221,8 @@ desk_down(void **state)
 int
 desk_connect(struct desk *d, uid_t uid)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0), r;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+	    r;
 
 	if (uid != 0)
 		assert_int_equal(seteuid(uid), 0);
@@ -311,7 +316,8 @@ void
 peer_ask(struct peer *p, enum msg_type type, const void *fixed)
 {
 	assert_int_not_equal(rpc_ask(p->rpc, type, 0, fixed, NULL, -1,
-	    peer_on_answer, p), 0);
+				 peer_on_answer, p),
+	    0);
 }
 
 void

@@ -23,10 +23,10 @@ struct desk {
 	struct conf_mem mem;
 	uint64_t counter;
 	bool silent[PROC_MAX]; /* does not answer STATUS */
-	bool down;	 /* the supervisor says that plan is */
-	unsigned lost;	 /* orders that are answered WORKER_LOST */
-	bool hold;	 /* orders are not answered at all */
-	unsigned orders; /* that came */
+	bool down;             /* the supervisor says that plan is */
+	unsigned lost;         /* orders that are answered WORKER_LOST */
+	bool hold;             /* orders are not answered at all */
+	unsigned orders;       /* that came */
 	unsigned cancels;
 	unsigned stops;
 	struct msg_do last;
@@ -38,14 +38,14 @@ struct peer {
 	struct rpc *rpc;
 	bool ended;
 	unsigned answers; /* last ones */
-	unsigned err;	  /* code of the last error */
+	unsigned err;     /* code of the last error */
 	unsigned refused; /* code of an error under id 0 */
-	uint64_t code;	  /* of the last CTL_OK */
+	uint64_t code;    /* of the last CTL_OK */
 	unsigned missing; /* WORKER fields in it */
 	uint32_t kinds[64];
 	size_t nkinds;
-	bool unknown;	/* a service was shown as not in step */
-	uint64_t seq;	/* of the last event */
+	bool unknown; /* a service was shown as not in step */
+	uint64_t seq; /* of the last event */
 	uint64_t nevents, lost_from, lost_to, nlost;
 	bool order_broken;
 };

@@ -267,14 +267,19 @@ garbage_ends_the_client_only(void **state)
 {
 	static const uint8_t noise[512] = { 0xff, 0xff, 0xff, 0x7f };
 	struct frame_head own = { .length = sizeof(own),
-		.type = MSG_STATUS_PLAN, .id = 1 };
+		.type = MSG_STATUS_PLAN,
+		.id = 1 };
 	struct frame_head posed = { .length = sizeof(posed),
-		.type = MSG_CTL_STATUS, .id = 1, .source = PROC_SUP };
+		.type = MSG_CTL_STATUS,
+		.id = 1,
+		.source = PROC_SUP };
 	struct frame_head zero = { .length = sizeof(zero),
 		.type = MSG_CTL_STATUS };
-	struct { const void *p; size_t n; } bad[] = { { noise, sizeof(noise) },
-		{ &own, sizeof(own) }, { &posed, sizeof(posed) },
-		{ &zero, sizeof(zero) } };
+	struct {
+		const void *p;
+		size_t n;
+	} bad[] = { { noise, sizeof(noise) }, { &own, sizeof(own) },
+		{ &posed, sizeof(posed) }, { &zero, sizeof(zero) } };
 	struct desk *d = *state;
 	struct peer *good = peer_new(d, 0);
 	ssize_t n;
@@ -303,14 +308,17 @@ static void
 an_fd_from_a_client_ends_it(void **state)
 {
 	struct frame_head h = { .length = sizeof(h) | FRAME_FD,
-		.type = MSG_CTL_STATUS, .id = 1 };
+		.type = MSG_CTL_STATUS,
+		.id = 1 };
 	struct iovec iov = { &h, sizeof(h) };
 	union {
 		struct cmsghdr align;
 		uint8_t bytes[CMSG_SPACE(sizeof(int))];
 	} ctl = { 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = ctl.bytes, .msg_controllen = sizeof(ctl) };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.bytes,
+		.msg_controllen = sizeof(ctl) };
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
 	struct desk *d = *state;
 	int fd = desk_connect(d, 0);
@@ -353,8 +361,8 @@ slow_connections_do_not_disturb(void **state)
 
 	more_files();
 	for (size_t i = 0; i < 500; i++) {
-		fds[i] = desk_connect(d, i % 2 == 0 || geteuid() != 0 ? 0 :
-			OTHER_UID);
+		fds[i] = desk_connect(d,
+		    i % 2 == 0 || geteuid() != 0 ? 0 : OTHER_UID);
 		assert_int_equal(send(fds[i], "x", 1, MSG_NOSIGNAL), 1);
 		desk_run_ms(d, 0);
 	}

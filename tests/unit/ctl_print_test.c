@@ -173,7 +173,8 @@ status_of_nothing_has_all_keys(void **state)
 
 	assert_int_equal(status_print_json(&s, f), 0);
 	fclose(f);
-	assert_string_equal(text, "{\"v\":1,\"run\":null,\"pid\":0,"
+	assert_string_equal(text,
+	    "{\"v\":1,\"run\":null,\"pid\":0,"
 	    "\"mode\":null,\"version\":null,\"workers\":[],\"engines\":[],"
 	    "\"trees\":[],\"services\":[],\"builds\":[],\"missing\":[]}\n");
 	free(text);
@@ -228,7 +229,8 @@ print_events(FILE *json, FILE *text)
 
 	fields_add_str(&b, F_SERVICE, "web");
 	fields_add_u64(&b, F_JOB, 12);
-	fields_add_str(&b, F_CONTAINER_ID, "0123456789abcdef0123456789abcdef"
+	fields_add_str(&b, F_CONTAINER_ID,
+	    "0123456789abcdef0123456789abcdef"
 	    "0123456789abcdef0123456789abcdef");
 	fields_add_str(&b, F_IMAGE_ID, "sha256:fedcba9876543210");
 	fields_add_str(&b, F_PATH, "src/a \"b\".js");
@@ -287,7 +289,8 @@ times(void **state)
 	assert_int_equal(ctl_json_time(s, sizeof(s), 0), 0);
 	assert_string_equal(s, "1970-01-01T00:00:00.000000000Z");
 	assert_int_equal(ctl_json_time(s, sizeof(s),
-	    INT64_C(4102444800000000001)), 0);
+			     INT64_C(4102444800000000001)),
+	    0);
 	assert_string_equal(s, "2100-01-01T00:00:00.000000001Z");
 	assert_int_equal(ctl_json_time(s, sizeof(s), INT64_MAX), 0);
 	assert_int_equal(ctl_json_time(s, sizeof(s), -1), -1);

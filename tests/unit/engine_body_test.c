@@ -186,8 +186,7 @@ test_no_tar(void **state)
 	send_block(b, "\x1f\x8b", 0);
 	turns(b);
 	assert_int_equal(b->last, BODY_BAD);
-	assert_string_equal(body_why(b->body),
-	    "body is no uncompressed tar");
+	assert_string_equal(body_why(b->body), "body is no uncompressed tar");
 }
 
 static void

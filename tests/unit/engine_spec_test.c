@@ -13,8 +13,9 @@
 #include "workers/engine/spec.h"
 #include "workers/shared/json.h"
 
-#define ID64 "0123456789abcdef0123456789abcdef" \
-	     "0123456789abcdef0123456789abcdef"
+#define ID64                               \
+	"0123456789abcdef0123456789abcdef" \
+	"0123456789abcdef0123456789abcdef"
 
 static void
 test_ids(void **state)
@@ -107,8 +108,8 @@ test_ports(void **state)
 {
 	static const char *const bad[] = { "", "x", "0", "65536", "80/",
 		"80/icmp", "80:", "1:2:3", "1.2.3:80:80", "1.2.3.4:80",
-		"8080-8081:80-82", "81-80", "80:80:80:80", " 80", "+80",
-		"80 ", "-80", "80-", "1-2-3", "[::1:80:80", "::1:80:80",
+		"8080-8081:80-82", "81-80", "80:80:80:80", " 80", "+80", "80 ",
+		"-80", "80-", "1-2-3", "[::1:80:80", "::1:80:80",
 		"[1.2.3.4]:80:80", "[::1]80:80", "1-65535", "host:80:80",
 		"[]:80:80" };
 	struct port_spec p;
@@ -184,23 +185,23 @@ test_url_and_base64(void **state)
 
 /* Bodies. */
 
-static char *env[] = { (char *)(uintptr_t)"A=1",
-	(char *)(uintptr_t)"B=\xc3\xa4 \"x\"" };
-static char *ports[] = { (char *)(uintptr_t)"8000-8001:80-81" };
-static char *binds[] = { (char *)(uintptr_t)"/srv:/data:ro" };
-static char *args[] = { (char *)(uintptr_t)"V=a&b",
-	(char *)(uintptr_t)"LONE" };
+static char *env[] = { (char *)(uintptr_t) "A=1",
+	(char *)(uintptr_t) "B=\xc3\xa4 \"x\"" };
+static char *ports[] = { (char *)(uintptr_t) "8000-8001:80-81" };
+static char *binds[] = { (char *)(uintptr_t) "/srv:/data:ro" };
+static char *args[] = { (char *)(uintptr_t) "V=a&b",
+	(char *)(uintptr_t) "LONE" };
 
 static struct conf_service
 a_service(void)
 {
 	struct conf_service s = { .service = 1, .engine = 1 };
 
-	s.name = (char *)(uintptr_t)"web";
-	s.dir = (char *)(uintptr_t)"/src/web";
-	s.dockerfile = (char *)(uintptr_t)"docker/Dockerfile";
-	s.image = (char *)(uintptr_t)"web:dev";
-	s.container = (char *)(uintptr_t)"web";
+	s.name = (char *)(uintptr_t) "web";
+	s.dir = (char *)(uintptr_t) "/src/web";
+	s.dockerfile = (char *)(uintptr_t) "docker/Dockerfile";
+	s.image = (char *)(uintptr_t) "web:dev";
+	s.container = (char *)(uintptr_t) "web";
 	s.env = (struct conf_list) { env, 2 };
 	s.ports = (struct conf_list) { ports, 1 };
 	s.binds = (struct conf_list) { binds, 1 };
@@ -210,8 +211,7 @@ a_service(void)
 
 /* The body for that service and request as compact JSON; "" with *why. */
 static char *
-a_body(const struct conf_service *s, struct buf *tail, char *why,
-    size_t size)
+a_body(const struct conf_service *s, struct buf *tail, char *why, size_t size)
 {
 	struct fields f = { tail->data, tail->len };
 	char *body = create_body(s, &f, why, size);
@@ -265,7 +265,7 @@ test_create_refuses(void **state)
 {
 	struct conf_service s = a_service();
 	struct buf t = { 0 };
-	char *bad[] = { (char *)(uintptr_t)"/a/../b:/c" };
+	char *bad[] = { (char *)(uintptr_t) "/a/../b:/c" };
 
 	fields_add_str(&t, F_IMAGE_ID, "web:dev");
 	refused(&s, &t, "image");
@@ -276,11 +276,11 @@ test_create_refuses(void **state)
 	fields_add_str(&t, F_IMAGE_ID, "sha256:" ID64);
 	refused(&s, &t, "/a/../b");
 	s = a_service();
-	s.network = (char *)(uintptr_t)"container:x";
+	s.network = (char *)(uintptr_t) "container:x";
 	fields_add_str(&t, F_IMAGE_ID, "sha256:" ID64);
 	refused(&s, &t, "container:x");
 	s = a_service();
-	s.dir = (char *)(uintptr_t)"/src/\xff";
+	s.dir = (char *)(uintptr_t) "/src/\xff";
 	fields_add_str(&t, F_IMAGE_ID, "sha256:" ID64);
 	refused(&s, &t, "UTF-8");
 }
@@ -292,10 +292,9 @@ test_build_query(void **state)
 	struct buf q = { 0 };
 	char why[128];
 
-	s.target = (char *)(uintptr_t)"final";
-	s.network = (char *)(uintptr_t)"host";
-	assert_int_equal(
-	    create_build_query(&s, true, &q, why, sizeof(why)), 0);
+	s.target = (char *)(uintptr_t) "final";
+	s.network = (char *)(uintptr_t) "host";
+	assert_int_equal(create_build_query(&s, true, &q, why, sizeof(why)), 0);
 	buf_add(&q, "", 1);
 	assert_string_equal((char *)q.data,
 	    "dockerfile=docker%2FDockerfile&t=web%3Adev&rm=1&forcerm=1"
@@ -305,9 +304,9 @@ test_build_query(void **state)
 	    "%22wharf.role%22%3A%22image%22%7D"
 	    "&buildargs=%7B%22V%22%3A%22a%26b%22%2C%22LONE%22%3Anull%7D");
 	buf_free(&q);
-	s.network = (char *)(uintptr_t)"front";
-	assert_int_equal(
-	    create_build_query(&s, false, &q, why, sizeof(why)), 0);
+	s.network = (char *)(uintptr_t) "front";
+	assert_int_equal(create_build_query(&s, false, &q, why, sizeof(why)),
+	    0);
 	buf_add(&q, "", 1);
 	assert_null(strstr((char *)q.data, "networkmode"));
 	assert_null(strstr((char *)q.data, "nocache"));

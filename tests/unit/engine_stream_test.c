@@ -51,7 +51,8 @@ test_demux_split(void **state)
 
 		assert_int_equal(demux_feed(&d, framed, cut, take, &g), 0);
 		assert_int_equal(demux_feed(&d, framed + cut,
-		    sizeof(framed) - cut, take, &g), 0);
+				     sizeof(framed) - cut, take, &g),
+		    0);
 		assert_true(demux_at_rest(&d));
 		assert_int_equal(g.out[1].len, 6);
 		assert_memory_equal(g.out[1].data, "hello!", 6);
@@ -75,8 +76,7 @@ test_demux_hostile(void **state)
 	assert_false(demux_at_rest(&d));
 	assert_int_equal(d.left, 0xfffffffe);
 	d = (struct demux) { 0 };
-	assert_int_equal(demux_feed(&d, stream, sizeof(stream), take, &g),
-	    -1);
+	assert_int_equal(demux_feed(&d, stream, sizeof(stream), take, &g), -1);
 	d = (struct demux) { 0 };
 	assert_int_equal(demux_feed(&d, zeros, sizeof(zeros), take, &g), -1);
 	d = (struct demux) { 0 };
@@ -84,8 +84,7 @@ test_demux_hostile(void **state)
 	d = (struct demux) { 0 };
 	g.calls = 0;
 	g.stop = 1;
-	assert_int_equal(demux_feed(&d, framed, sizeof(framed), take, &g),
-	    -1);
+	assert_int_equal(demux_feed(&d, framed, sizeof(framed), take, &g), -1);
 	assert_int_equal(g.calls, 1);
 	got_free(&g);
 }
@@ -117,7 +116,8 @@ test_json_split(void **state)
 
 		assert_int_equal(jsonsplit_feed(&s, in, cut, join, &b), 0);
 		assert_int_equal(jsonsplit_feed(&s, in + cut, n - cut, join,
-		    &b), 0);
+				     &b),
+		    0);
 		assert_int_equal(b.len, sizeof(want) - 1);
 		assert_memory_equal(b.data, want, b.len);
 		buf_free(&b);

@@ -24,73 +24,73 @@ environment(void)
 	dockerfile_env_set(env, "P", "a/b/c.tar.gz");
 	dockerfile_env_set(env, "S", "two words");
 	dockerfile_env_set(env, "L", "x\\}y");
-	return env;
+	return (env);
 }
 
 static const struct {
 	const char *word, *want; /* '!': an error that holds the rest */
 } table[] = {
-    {"$V", "val"},
-    {"${V}", "val"},
-    {"a$V.b", "aval.b"},
-    {"$U", ""},
-    {"x${U}y", "xy"},
-    {"$", "$"},
-    {"a$/", "a$/"},
-    {"${V:-d}", "val"},
-    {"${U:-d}", "d"},
-    {"${E:-d}", "d"},
-    {"${V-d}", "val"},
-    {"${U-d}", "d"},
-    {"${E-d}", ""},
-    {"${V:+a}", "a"},
-    {"${U:+a}", ""},
-    {"${E:+a}", ""},
-    {"${V+a}", "a"},
-    {"${U+a}", ""},
-    {"${E+a}", "a"},
-    {"${V?no}", "val"},
-    {"${U?gone}", "!U: gone"},
-    {"${U:?}", "!not allowed to be unset"},
-    {"${E:?}", "!not allowed to be empty"},
-    {"${E?}", ""},
-    {"${U:-${V}x}", "valx"},
-    {"${U:-${U2:-$V}}", "val"},
-    {"'$V'", "$V"},
-    {"\"$V\"", "val"},
-    {"\"a'b\"", "a'b"},
-    {"\\$V", "$V"},
-    {"\"\\$V\\x\"", "$V\\x"},
-    {"\\a\\\\", "a\\"},
-    {"a\\", "a"},
-    {"${U:-a b}", "a b"},
-    {"$S", "two words"},
-    {"$1x", "x"},
-    {"$12", ""},
-    {"$?a", "a"},
-    {"$Vx", ""},
-    {"${P#*/}", "b/c.tar.gz"},
-    {"${P##*/}", "c.tar.gz"},
-    {"${P%.*}", "a/b/c.tar"},
-    {"${P%%.*}", "a/b/c"},
-    {"${P%z}", "a/b/c.tar.g"},
-    {"${P#z}", "a/b/c.tar.gz"},
-    {"${P/b/X}", "a/X/c.tar.gz"},
-    {"${P//\\//-}", "a-b-c.tar.gz"},
-    {"${P/.*/!}", "a/b/c!"},
-    {"${P//?/.}", "............"},
-    {"${U/x/y}", ""},
-    {"${V/al/}", "v"},
-    {"${V", "!missing '}'"},
-    {"${V:-x", "!missing '}'"},
-    {"${}", "!bad substitution"},
-    {"${:x}", "!bad substitution"},
-    {"${V^}", "!unsupported modifier"},
-    {"${V:#x}", "!unsupported modifier"},
-    {"'x", "!single-quote"},
-    {"\"x", "!double-quote"},
-    {"${V/x}", "!missing '/'"},
-    {"<<EOF", "<<EOF"},
+	{ "$V", "val" },
+	{ "${V}", "val" },
+	{ "a$V.b", "aval.b" },
+	{ "$U", "" },
+	{ "x${U}y", "xy" },
+	{ "$", "$" },
+	{ "a$/", "a$/" },
+	{ "${V:-d}", "val" },
+	{ "${U:-d}", "d" },
+	{ "${E:-d}", "d" },
+	{ "${V-d}", "val" },
+	{ "${U-d}", "d" },
+	{ "${E-d}", "" },
+	{ "${V:+a}", "a" },
+	{ "${U:+a}", "" },
+	{ "${E:+a}", "" },
+	{ "${V+a}", "a" },
+	{ "${U+a}", "" },
+	{ "${E+a}", "a" },
+	{ "${V?no}", "val" },
+	{ "${U?gone}", "!U: gone" },
+	{ "${U:?}", "!not allowed to be unset" },
+	{ "${E:?}", "!not allowed to be empty" },
+	{ "${E?}", "" },
+	{ "${U:-${V}x}", "valx" },
+	{ "${U:-${U2:-$V}}", "val" },
+	{ "'$V'", "$V" },
+	{ "\"$V\"", "val" },
+	{ "\"a'b\"", "a'b" },
+	{ "\\$V", "$V" },
+	{ "\"\\$V\\x\"", "$V\\x" },
+	{ "\\a\\\\", "a\\" },
+	{ "a\\", "a" },
+	{ "${U:-a b}", "a b" },
+	{ "$S", "two words" },
+	{ "$1x", "x" },
+	{ "$12", "" },
+	{ "$?a", "a" },
+	{ "$Vx", "" },
+	{ "${P#*/}", "b/c.tar.gz" },
+	{ "${P##*/}", "c.tar.gz" },
+	{ "${P%.*}", "a/b/c.tar" },
+	{ "${P%%.*}", "a/b/c" },
+	{ "${P%z}", "a/b/c.tar.g" },
+	{ "${P#z}", "a/b/c.tar.gz" },
+	{ "${P/b/X}", "a/X/c.tar.gz" },
+	{ "${P//\\//-}", "a-b-c.tar.gz" },
+	{ "${P/.*/!}", "a/b/c!" },
+	{ "${P//?/.}", "............" },
+	{ "${U/x/y}", "" },
+	{ "${V/al/}", "v" },
+	{ "${V", "!missing '}'" },
+	{ "${V:-x", "!missing '}'" },
+	{ "${}", "!bad substitution" },
+	{ "${:x}", "!bad substitution" },
+	{ "${V^}", "!unsupported modifier" },
+	{ "${V:#x}", "!unsupported modifier" },
+	{ "'x", "!single-quote" },
+	{ "\"x", "!double-quote" },
+	{ "${V/x}", "!missing '/'" },
+	{ "<<EOF", "<<EOF" },
 };
 
 static void
@@ -101,8 +101,8 @@ test_table(void **state)
 	size_t i;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		got = dockerfile_expand(
-		    table[i].word, '\\', env, err, sizeof(err));
+		got = dockerfile_expand(table[i].word, '\\', env, err,
+		    sizeof(err));
 		if (table[i].want[0] == '!') {
 			assert_null(got);
 			if (strstr(err, table[i].want + 1) == NULL)
@@ -145,10 +145,10 @@ test_words(void **state)
 	assert_string_equal(words[4], "two words");
 	assert_string_equal(words[5], "d e");
 	dockerfile_words_free(words, n);
-	assert_int_equal(
-	    dockerfile_words("'a' $V << 'E'", '\\', NULL,
-		DOCKERFILE_WORDS_RAWQUOTES | DOCKERFILE_WORDS_UNSET, &words, &n,
-		err, sizeof(err)),
+	assert_int_equal(dockerfile_words("'a' $V << 'E'", '\\', NULL,
+			     DOCKERFILE_WORDS_RAWQUOTES |
+				 DOCKERFILE_WORDS_UNSET,
+			     &words, &n, err, sizeof(err)),
 	    0);
 	assert_int_equal(n, 3);
 	assert_string_equal(words[0], "'a'");
@@ -197,11 +197,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_table),
-	    cmocka_unit_test(test_backtick),
-	    cmocka_unit_test(test_words),
-	    cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_backtick),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_hostile),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return (cmocka_run_group_tests(tests, NULL, NULL));
 }

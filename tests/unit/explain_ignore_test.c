@@ -46,7 +46,7 @@ set_up(void **state)
 	assert_int_equal(mkdir("late", 0755), 0);
 	put("late/.dockerignore", "*.md\n[z-a]\n");
 	put("broken/.dockerignore", "ok\n[\n");
-	return 0;
+	return (0);
 }
 
 static int
@@ -64,14 +64,14 @@ tear_down(void **state)
 	rmdir("broken");
 	free(said);
 	free(complained);
-	return chdir("/") == 0 ? rmdir(dir) : -1;
+	return (chdir("/") == 0 ? rmdir(dir) : -1);
 }
 
 /* Runs "ignore" with the words that follow, NULL at their end. */
 static int
 explain(const char *word, ...)
 {
-	char *argv[ARGS_MAX + 2] = {strdup("ignore")};
+	char *argv[ARGS_MAX + 2] = { strdup("ignore") };
 	int argc = 1, r;
 	size_t n;
 	va_list ap;
@@ -92,7 +92,7 @@ explain(const char *word, ...)
 	fclose(err);
 	while (argc > 0)
 		free(argv[--argc]);
-	return r;
+	return (r);
 }
 
 static void
@@ -123,24 +123,25 @@ nothing_decides(void **state)
 
 	assert_int_equal(explain("-C", "empty", "a", NULL), EX_OK);
 	assert_string_equal(said, none);
-	assert_int_equal(
-	    explain("-C", "ctx", "-f", "ctx/Dockerfile.own", "a", NULL), EX_OK);
+	assert_int_equal(explain("-C", "ctx", "-f", "ctx/Dockerfile.own", "a",
+			     NULL),
+	    EX_OK);
 	assert_string_equal(said, none);
 }
 
 static void
 a_dockerfile_has_its_own_file(void **state)
 {
-	assert_int_equal(
-	    explain("-C", "ctx/", "-f", "ctx/Dockerfile.own", "lib/x", NULL),
+	assert_int_equal(explain("-C", "ctx/", "-f", "ctx/Dockerfile.own",
+			     "lib/x", NULL),
 	    EX_OK);
-	assert_non_null(strstr(
-	    said, "\"file\":\"Dockerfile.own.dockerignore\",\"line\":1"));
+	assert_non_null(strstr(said,
+	    "\"file\":\"Dockerfile.own.dockerignore\",\"line\":1"));
 	/* Relative to the working directory, not to the context. */
 	assert_int_equal(explain("-C", "ctx", "-f", "web", "web", NULL), EX_OK);
 	assert_non_null(strstr(said, "\"file\":\"web.dockerignore\""));
-	assert_int_equal(
-	    explain("-C", "ctx", "-f", "other", "a.md", NULL), EX_OK);
+	assert_int_equal(explain("-C", "ctx", "-f", "other", "a.md", NULL),
+	    EX_OK);
 	assert_non_null(strstr(said, "\"file\":\".dockerignore\""));
 	put("ctx/Dockerfile.dockerignore", "*.c\n");
 	assert_int_equal(explain("-C", "ctx", "a.c", "a.md", NULL), EX_OK);
@@ -164,8 +165,8 @@ bad_files(void **state)
 	assert_non_null(strstr(complained, "broken/.dockerignore:2:1: "));
 	assert_string_equal(said, "");
 	/* A pattern that fails when it is first looked at. */
-	assert_int_equal(
-	    explain("-C", "late", "a.md", "a.c", "b.md", NULL), EX_DATAERR);
+	assert_int_equal(explain("-C", "late", "a.md", "a.c", "b.md", NULL),
+	    EX_DATAERR);
 	assert_non_null(strstr(complained, "late/.dockerignore:2:1: "));
 	assert_non_null(strstr(said, "a.md"));
 	assert_null(strstr(said, "b.md"));
@@ -180,8 +181,8 @@ bad_usage(void **state)
 	assert_int_equal(explain("-C", NULL), EX_USAGE);
 	assert_non_null(strstr(complained, "usage: "));
 	assert_int_equal(explain("-C", "none", "a", NULL), EX_NOINPUT);
-	assert_int_equal(
-	    explain("-C", "web.dockerignore", "a", NULL), EX_NOINPUT);
+	assert_int_equal(explain("-C", "web.dockerignore", "a", NULL),
+	    EX_NOINPUT);
 	assert_non_null(strstr(complained, "web.dockerignore: "));
 	assert_int_equal(explain("-C", "empty", "--", "-x", NULL), EX_OK);
 	assert_non_null(strstr(said, "\"path\":\"-x\""));
@@ -191,13 +192,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(answers),
-	    cmocka_unit_test(nothing_decides),
-	    cmocka_unit_test(a_dockerfile_has_its_own_file),
-	    cmocka_unit_test(names_that_are_not_text),
-	    cmocka_unit_test(bad_files),
-	    cmocka_unit_test(bad_usage),
+		cmocka_unit_test(answers),
+		cmocka_unit_test(nothing_decides),
+		cmocka_unit_test(a_dockerfile_has_its_own_file),
+		cmocka_unit_test(names_that_are_not_text),
+		cmocka_unit_test(bad_files),
+		cmocka_unit_test(bad_usage),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return (cmocka_run_group_tests(tests, set_up, tear_down));
 }

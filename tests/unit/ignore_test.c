@@ -26,7 +26,7 @@ parse(const char *text)
 
 	if (ig == NULL)
 		fail_msg("%s: line %u: %s", text, err.line, err.text);
-	return ig;
+	return (ig);
 }
 
 static bool
@@ -37,7 +37,7 @@ excluded(const char *text, const char *path)
 
 	assert_int_equal(ignore_path(ig, path, strlen(path), &m, NULL), 0);
 	ignore_free(ig);
-	return m.excluded;
+	return (m.excluded);
 }
 
 /* In place; returns the length. */
@@ -65,13 +65,13 @@ unescape(char *s)
 		assert_non_null(at);
 		*out++ = values[at - names];
 	}
-	return (size_t)(out - s);
+	return ((size_t)(out - s));
 }
 
 static char
 table_answer(const char *text, size_t len, const char *path, size_t plen)
 {
-	struct ignore_error err = {0};
+	struct ignore_error err = { 0 };
 	struct ignore_match m;
 	struct ignore *ig;
 	char answer;
@@ -86,7 +86,7 @@ table_answer(const char *text, size_t len, const char *path, size_t plen)
 		assert_int_equal(m.pattern == NULL, m.line == 0);
 	}
 	ignore_free(ig);
-	return answer;
+	return (answer);
 }
 
 static void
@@ -171,7 +171,7 @@ static bool
 line_taken(size_t len)
 {
 	char *s = malloc(len + 4);
-	struct ignore_error err = {0};
+	struct ignore_error err = { 0 };
 	struct ignore *ig;
 
 	assert_non_null(s);
@@ -182,7 +182,7 @@ line_taken(size_t len)
 		assert_int_equal(err.line, 2);
 	ignore_free(ig);
 	free(s);
-	return ig != NULL;
+	return (ig != NULL);
 }
 
 static void
@@ -216,8 +216,8 @@ limits(void **state)
 static void
 from_patterns(void **state)
 {
-	static const char *const good[] = {"", " lib/ ", "!lib/x"};
-	static const char *const bad[] = {"a", "["};
+	static const char *const good[] = { "", " lib/ ", "!lib/x" };
+	static const char *const bad[] = { "a", "[" };
 	struct ignore_error err;
 	struct ignore_match m;
 	struct ignore *ig;
@@ -267,7 +267,7 @@ stars_steps(size_t stars, size_t len, bool *hit)
 	ignore_regex_free(rx);
 	free(path);
 	free(re);
-	return steps;
+	return (steps);
 }
 
 static void
@@ -284,10 +284,10 @@ many_stars_take_linear_time(void **state)
 static void
 no_pattern_takes_more_than_path_times_pattern(void **state)
 {
-	static const char *const res[] = {"^(.*/)?x(.*/)?x(.*/)?x(.*/)?y$",
-	    "^[^/]*xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx[^/]*y$",
-	    "^[a[^/]*b]x{0,1000}x{1000}y$", "^x|x|x|[^/]*x|[^/]*y$",
-	    "^[^/]*\\b[^/]*\\Bx[^/]*\\b$", "^\\Qxxx"};
+	static const char *const res[] = { "^(.*/)?x(.*/)?x(.*/)?x(.*/)?y$",
+		"^[^/]*xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx[^/]*y$",
+		"^[a[^/]*b]x{0,1000}x{1000}y$", "^x|x|x|[^/]*x|[^/]*y$",
+		"^[^/]*\\b[^/]*\\Bx[^/]*\\b$", "^\\Qxxx" };
 	char path[2048];
 	const char *why;
 	struct ignore_regex *rx;
@@ -303,8 +303,8 @@ no_pattern_takes_more_than_path_times_pattern(void **state)
 			steps = 0;
 			ignore_regex_match(rx, path, sizeof(path), &steps);
 			assert_true(steps > 0);
-			assert_true(steps <= (sizeof(path) + 1) * 2 *
-						 ignore_regex_size(rx));
+			assert_true(steps <=
+			    (sizeof(path) + 1) * 2 * ignore_regex_size(rx));
 			ignore_regex_free(rx);
 		}
 	}
@@ -337,7 +337,7 @@ may_below(const char *text, const char *dir)
 	bool may = ignore_may_include_below(ig, dir, strlen(dir));
 
 	ignore_free(ig);
-	return may;
+	return (may);
 }
 
 static void
@@ -378,12 +378,12 @@ static uint32_t
 pick(uint32_t n)
 {
 	seed = seed * 1664525 + 1013904223;
-	return (seed >> 8) % n;
+	return ((seed >> 8) % n);
 }
 
 static void
-random_text(
-    char *s, size_t size, const char *const *tokens, uint32_t n, uint32_t count)
+random_text(char *s, size_t size, const char *const *tokens, uint32_t n,
+    uint32_t count)
 {
 	s[0] = '\0';
 	while (count-- > 0)
@@ -393,7 +393,7 @@ random_text(
 #define TREE_NAMES 3
 #define TREE_DEPTH 3
 
-static const char *const tree_names[TREE_NAMES] = {"a", "ab", "b"};
+static const char *const tree_names[TREE_NAMES] = { "a", "ab", "b" };
 
 /* Goes down a tree; every answer must be that of ignore_path.  Returns
  * whether something at or below the path is included. */
@@ -420,15 +420,15 @@ tree_check(const struct ignore *ig, const struct ignore_state *parent,
 	if (any)
 		assert_true(ignore_may_include_below(ig, path, len));
 	ignore_state_free(st);
-	return any || (r == 0 && !walk.excluded);
+	return (any || (r == 0 && !walk.excluded));
 }
 
 static void
 walk_and_path_agree(void **state)
 {
-	static const char *const tokens[] = {"a", "b", "ab", "*", "**", "?",
-	    "/", "/**/", "\n", "\n!", "\n", "\n!", "[ab]", "[^a]", "a|b*",
-	    "\\w", "\\q"};
+	static const char *const tokens[] = { "a", "b", "ab", "*", "**", "?",
+		"/", "/**/", "\n", "\n!", "\n", "\n!", "[ab]", "[^a]", "a|b*",
+		"\\w", "\\q" };
 	struct ignore_error err;
 	struct ignore *ig;
 	char text[256];
@@ -456,27 +456,27 @@ naive_match(const char *p, const char *s)
 	const char *rest;
 
 	if (*p == '\0')
-		return *s == '\0';
+		return (*s == '\0');
 	if (strncmp(p, "**", 2) == 0) {
 		rest = p + 2 + (p[2] == '/');
 		if (*rest == '\0' || naive_match(rest, s))
-			return true;
+			return (true);
 		for (; *s != '\0'; s++)
 			if (*s == '/' && naive_match(rest, s + 1))
-				return true;
-		return false;
+				return (true);
+		return (false);
 	}
 	if (*p == '*') {
 		for (;; s++) {
 			if (naive_match(p + 1, s))
-				return true;
+				return (true);
 			if (*s == '\0' || *s == '/')
-				return false;
+				return (false);
 		}
 	}
 	if (*s == '\0' || (*p == '?' ? *s == '/' : *s != *p))
-		return false;
-	return naive_match(p + 1, s + 1);
+		return (false);
+	return (naive_match(p + 1, s + 1));
 }
 
 /* Whether the pattern matches the path or one of its parents. */
@@ -492,17 +492,17 @@ naive_excluded(const char *p, const char *path)
 		memcpy(s, path, i);
 		s[i] = '\0';
 		if (naive_match(p, s))
-			return true;
+			return (true);
 	}
-	return false;
+	return (false);
 }
 
 static void
 plain_patterns_mean_what_they_say(void **state)
 {
-	static const char *const tokens[] = {
-	    "a", "b", "*", "?", "/", "a", "*", "**", "/**/"};
-	static const char *const segments[] = {"a", "b", "aa", "/a", "/b"};
+	static const char *const tokens[] = { "a", "b", "*", "?", "/", "a", "*",
+		"**", "/**/" };
+	static const char *const segments[] = { "a", "b", "aa", "/a", "/b" };
 	char text[64], path[64];
 	unsigned i, hits = 0, n = 0;
 
@@ -529,19 +529,19 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(table),
-	    cmocka_unit_test(tells_what_decided),
-	    cmocka_unit_test(tells_what_is_wrong),
-	    cmocka_unit_test(limits),
-	    cmocka_unit_test(from_patterns),
-	    cmocka_unit_test(names),
-	    cmocka_unit_test(many_stars_take_linear_time),
-	    cmocka_unit_test(no_pattern_takes_more_than_path_times_pattern),
-	    cmocka_unit_test(positions_are_limited),
-	    cmocka_unit_test(may_include_below),
-	    cmocka_unit_test(walk_and_path_agree),
-	    cmocka_unit_test(plain_patterns_mean_what_they_say),
+		cmocka_unit_test(table),
+		cmocka_unit_test(tells_what_decided),
+		cmocka_unit_test(tells_what_is_wrong),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(from_patterns),
+		cmocka_unit_test(names),
+		cmocka_unit_test(many_stars_take_linear_time),
+		cmocka_unit_test(no_pattern_takes_more_than_path_times_pattern),
+		cmocka_unit_test(positions_are_limited),
+		cmocka_unit_test(may_include_below),
+		cmocka_unit_test(walk_and_path_agree),
+		cmocka_unit_test(plain_patterns_mean_what_they_say),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return (cmocka_run_group_tests(tests, NULL, NULL));
 }

@@ -21,7 +21,7 @@ parse(const char *s)
 	cJSON *item = json_parse(s, strlen(s), MAX, NULL);
 
 	assert_non_null(item);
-	return item;
+	return (item);
 }
 
 /* Parses and prints. */
@@ -70,8 +70,8 @@ numbers_keep_their_digits(void **state)
 	assert_int_equal(json_get_i64(o, "j", &i), -1);
 	assert_int_equal(json_get_i64(o, "l", &i), -1);
 	assert_int_equal(json_get_i64(o, "none", &i), -1);
-	assert_int_equal(
-	    json_i64(cJSON_GetArrayItem(json_arr(o, "k"), 1), &i), 0);
+	assert_int_equal(json_i64(cJSON_GetArrayItem(json_arr(o, "k"), 1), &i),
+	    0);
 	assert_true(i == 9007199254740993);
 	cJSON_Delete(o);
 }
@@ -100,8 +100,9 @@ made_numbers_read_back(void **state)
 	assert_int_equal(json_get_u64(o, "max", &u), 0);
 	assert_true(u == UINT64_MAX);
 	s = json_print(o);
-	assert_string_equal(s, "{\"min\":-9223372036854775808,"
-			       "\"max\":18446744073709551615}");
+	assert_string_equal(s,
+	    "{\"min\":-9223372036854775808,"
+	    "\"max\":18446744073709551615}");
 	free(s);
 	cJSON_Delete(o);
 }
@@ -109,17 +110,17 @@ made_numbers_read_back(void **state)
 static void
 strict_text(void **state)
 {
-	static const char *const bad[] = {"", " ", "{} x", "{}{}", "[1,]",
-	    "{\"a\":1,}", "{a:1}", "'a'", "01", "+1", "1.", ".5", "1e", "-",
-	    "nul", "True", "NaN", "\"a", "\"\\x\"", "\"\\u0000\"", "\"\\u00\"",
-	    "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\t\"",
-	    "\"\xff\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf{}", "[1 2]",
-	    "{\"a\" 1}", "[", "{\"a\":", "/* */1", "0x10", "[1]\f",
-	    ("1234567890123456789012345678901234567890"
-	     "1234567890123456789012345")};
-	static const char *const good[] = {"0", "-0", "1E+2", "null", "\"\"",
-	    "[]", "{}", " { \"a\" : [ true , false ] } \n",
-	    "\"\\ud83d\\ude00\"", "\"\\u0001\"", "\"\xef\xbf\xbd\""};
+	static const char *const bad[] = { "", " ", "{} x", "{}{}", "[1,]",
+		"{\"a\":1,}", "{a:1}", "'a'", "01", "+1", "1.", ".5", "1e", "-",
+		"nul", "True", "NaN", "\"a", "\"\\x\"", "\"\\u0000\"",
+		"\"\\u00\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"",
+		"\"\t\"", "\"\xff\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf{}",
+		"[1 2]", "{\"a\" 1}", "[", "{\"a\":", "/* */1", "0x10", "[1]\f",
+		("1234567890123456789012345678901234567890"
+		 "1234567890123456789012345") };
+	static const char *const good[] = { "0", "-0", "1E+2", "null", "\"\"",
+		"[]", "{}", " { \"a\" : [ true , false ] } \n",
+		"\"\\ud83d\\ude00\"", "\"\\u0001\"", "\"\xef\xbf\xbd\"" };
 	struct json_error err;
 	size_t i;
 
@@ -184,8 +185,9 @@ getters_check_types(void **state)
 	assert_int_equal(json_get_bool(o, "n", &b), -1);
 	assert_int_equal(json_get_bool(o, "b", &b), 0);
 	assert_true(b);
-	assert_string_equal(
-	    cJSON_GetStringValue(json_at(o, "o", "a.b", "c", NULL)), "z");
+	assert_string_equal(cJSON_GetStringValue(
+				json_at(o, "o", "a.b", "c", NULL)),
+	    "z");
 	assert_null(json_at(o, "s", "a.b", NULL));
 	assert_null(json_get(json_arr(o, "l"), "x"));
 	cJSON_Delete(o);
@@ -199,13 +201,13 @@ bytes_become_base64(void **state)
 		size_t len;
 		const char *expected;
 	} rows[] = {
-	    {"a\xc3\xa9", 3, "{\"p\":\"a\xc3\xa9\"}"},
-	    {"\xff", 1, "{\"p_b64\":\"/w==\"}"},
-	    {"a\xff", 2, "{\"p_b64\":\"Yf8=\"}"},
-	    {"ab\xff", 3, "{\"p_b64\":\"YWL/\"}"},
-	    {"a\0b!", 4, "{\"p_b64\":\"YQBiIQ==\"}"},
-	    {"\xc0\xaf", 2, "{\"p_b64\":\"wK8=\"}"},
-	    {"", 0, "{\"p\":\"\"}"},
+		{ "a\xc3\xa9", 3, "{\"p\":\"a\xc3\xa9\"}" },
+		{ "\xff", 1, "{\"p_b64\":\"/w==\"}" },
+		{ "a\xff", 2, "{\"p_b64\":\"Yf8=\"}" },
+		{ "ab\xff", 3, "{\"p_b64\":\"YWL/\"}" },
+		{ "a\0b!", 4, "{\"p_b64\":\"YQBiIQ==\"}" },
+		{ "\xc0\xaf", 2, "{\"p_b64\":\"wK8=\"}" },
+		{ "", 0, "{\"p\":\"\"}" },
 	};
 	cJSON *o;
 	char *s;
@@ -213,8 +215,8 @@ bytes_become_base64(void **state)
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		o = cJSON_CreateObject();
-		assert_int_equal(
-		    json_add_bytes(o, "p", rows[i].s, rows[i].len), 0);
+		assert_int_equal(json_add_bytes(o, "p", rows[i].s, rows[i].len),
+		    0);
 		s = json_print(o);
 		assert_string_equal(s, rows[i].expected);
 		free(s);
@@ -233,8 +235,9 @@ control_characters_are_escaped(void **state)
 	assert_int_equal(json_push_str(arr, NULL), 0);
 	assert_int_equal(json_push(arr, cJSON_CreateRaw("{ }")), 0);
 	s = json_print(arr);
-	assert_string_equal(s, "[\"\\u001b[2J\\u007f\\u009b\\n\","
-			       "{\"b64\":\"/w==\"},null,{ }]");
+	assert_string_equal(s,
+	    "[\"\\u001b[2J\\u007f\\u009b\\n\","
+	    "{\"b64\":\"/w==\"},null,{ }]");
 	free(s);
 	cJSON_Delete(arr);
 }
@@ -256,17 +259,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(numbers_keep_their_digits),
-	    cmocka_unit_test(numbers_print_as_read),
-	    cmocka_unit_test(made_numbers_read_back),
-	    cmocka_unit_test(strict_text),
-	    cmocka_unit_test(errors_have_a_place),
-	    cmocka_unit_test(size_and_depth),
-	    cmocka_unit_test(getters_check_types),
-	    cmocka_unit_test(bytes_become_base64),
-	    cmocka_unit_test(control_characters_are_escaped),
-	    cmocka_unit_test(adding_to_the_wrong_thing_fails),
+		cmocka_unit_test(numbers_keep_their_digits),
+		cmocka_unit_test(numbers_print_as_read),
+		cmocka_unit_test(made_numbers_read_back),
+		cmocka_unit_test(strict_text),
+		cmocka_unit_test(errors_have_a_place),
+		cmocka_unit_test(size_and_depth),
+		cmocka_unit_test(getters_check_types),
+		cmocka_unit_test(bytes_become_base64),
+		cmocka_unit_test(control_characters_are_escaped),
+		cmocka_unit_test(adding_to_the_wrong_thing_fails),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return (cmocka_run_group_tests(tests, NULL, NULL));
 }

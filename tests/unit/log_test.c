@@ -54,7 +54,9 @@ test_escape(void **state)
 	CHECK("\xf5\x80\x80\x80", "\\xf5\\x80\\x80\\x80");
 	CHECK("\xff\xfe", "\\xff\\xfe");
 	/* C1 controls, which some terminals obey: CSI */
-	CHECK("\xc2\x9b" "31m", "\\xc2\\x9b31m");
+	CHECK("\xc2\x9b"
+	      "31m",
+	    "\\xc2\\x9b31m");
 	CHECK("\xc2\xa0", "\xc2\xa0");
 }
 
@@ -62,7 +64,8 @@ test_escape(void **state)
 static void
 test_escape_cut(void **state)
 {
-	static const char src[] = "ab\n\xc3\xa9" "c\xe2\x82\xac";
+	static const char src[] = "ab\n\xc3\xa9"
+				  "c\xe2\x82\xac";
 	static const size_t ends[] = { 0, 1, 2, 6, 8, 9, 12 };
 	char dst[32], full[32];
 	size_t len;

@@ -49,9 +49,9 @@ struct letter {
 	struct loop_timer t;
 	struct loop *loop;
 	char c;
-	int again;		/* arms itself for at once, so often */
+	int again;              /* arms itself for at once, so often */
 	struct letter *cancels; /* another one */
-	struct letter *arms;	/* another one, for at once */
+	struct letter *arms;    /* another one, for at once */
 };
 
 static char written[64];
@@ -141,8 +141,7 @@ test_timer_cancel(void **state)
 	/* in the middle of the list, and its end */
 	letters(*state, x, 4);
 	for (size_t i = 0; i < 4; i++)
-		loop_timer_in_ms(*state, &x[i].t, (int64_t)i, on_letter,
-		    &x[i]);
+		loop_timer_in_ms(*state, &x[i].t, (int64_t)i, on_letter, &x[i]);
 	loop_timer_cancel(&x[2].t);
 	loop_timer_cancel(&x[3].t);
 	loop_timer_in_ms(*state, &x[3].t, 1, on_letter, &x[3]);
@@ -245,7 +244,8 @@ on_readable(void *arg, uint32_t events)
 		/* the number may come back at once, as something else */
 		r->other->fd = dup(r->fd);
 		assert_int_equal(loop_fd_set(r->loop, r->other->fd, 0,
-		    on_readable, r->other), 0);
+				     on_readable, r->other),
+		    0);
 	}
 	if ((events & EPOLLIN) && read(r->fd, &byte, 1) == -1)
 		return;

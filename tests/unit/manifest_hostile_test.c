@@ -28,7 +28,8 @@ fresh(size_t size)
 static struct manifest_meta
 some_meta(void)
 {
-	struct manifest_meta meta = { .run_pending_from = 4, .epoch = 9,
+	struct manifest_meta meta = { .run_pending_from = 4,
+		.epoch = 9,
 		.restart_after_ns = 77 };
 
 	memset(meta.container, 'c', 64);

@@ -14,8 +14,12 @@
 struct manifest_entry
 sample_entry(int64_t size, enum manifest_state state)
 {
-	struct manifest_entry e = { .type = TREE_REG, .mode = 0644,
-		.size = size, .mtime_ns = 1, .ctime_ns = 2, .ino = 3 };
+	struct manifest_entry e = { .type = TREE_REG,
+		.mode = 0644,
+		.size = size,
+		.mtime_ns = 1,
+		.ctime_ns = 2,
+		.ino = 3 };
 
 	e.state = (uint8_t)state;
 	memset(e.sha256, (int)(size & 0xff), HASH_LEN);

@@ -125,7 +125,8 @@ memory(void **state)
 static struct manifest_meta
 some_meta(void)
 {
-	struct manifest_meta meta = { .run_pending_from = 4, .epoch = 9,
+	struct manifest_meta meta = { .run_pending_from = 4,
+		.epoch = 9,
 		.restart_after_ns = 77 };
 
 	memset(meta.container, 'c', 64);
@@ -176,8 +177,8 @@ long_life(void **state)
 	for (i = 0; i < 20000; i++) {
 		snprintf(path, sizeof(path), "d%ld/f%ld", random() % 10,
 		    random() % 10);
-		e = sample_entry(random() % 1000, random() % 2 ? MANIFEST_KNOWN :
-		    MANIFEST_UNKNOWN);
+		e = sample_entry(random() % 1000,
+		    random() % 2 ? MANIFEST_KNOWN : MANIFEST_UNKNOWN);
 		if (random() % 3 == 0)
 			assert_int_equal(manifest_remove(m, path), 0);
 		else
@@ -356,8 +357,7 @@ killed_anywhere(void **state)
 			now += next;
 			seen++;
 		}
-		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL),
-		    0);
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 	}
 	assert_true(WIFEXITED(status));
@@ -387,8 +387,9 @@ memfd_and_kill(void **state)
 	(void)state;
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(ftruncate(fd, REGION), 0);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK |
-	    F_SEAL_SEAL), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS,
+			     F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL),
+	    0);
 	map = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(map, MAP_FAILED);
 	if ((pid = fork()) == 0) {
@@ -458,16 +459,20 @@ static void
 same_stat(void **state)
 {
 	const int64_t ms = 1000000, now = 1000000 * ms;
-	struct tree_stat st = { .type = TREE_REG, .mode = 0644, .size = 3,
-		.mtime_ns = now - 50 * ms, .ctime_ns = now - 50 * ms,
-		.ino = 5 }, other;
+	struct tree_stat st = { .type = TREE_REG,
+		.mode = 0644,
+		.size = 3,
+		.mtime_ns = now - 50 * ms,
+		.ctime_ns = now - 50 * ms,
+		.ino = 5 },
+			 other;
 	struct manifest_entry e;
 
 	(void)state;
 	manifest_from_stat(&e, &st, now);
 	assert_true(manifest_same_stat(&e, &st));
 #define DIFFERS(field) \
-	other = st; \
+	other = st;    \
 	other.field++; \
 	assert_false(manifest_same_stat(&e, &other))
 	DIFFERS(type);

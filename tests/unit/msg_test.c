@@ -15,12 +15,12 @@
 #include "channel.h"
 #include "msg.h"
 
-#define WORKERS                                                         \
-	(PROC_BIT(PROC_WATCH) | PROC_BIT(PROC_ENGINE) |                 \
-	    PROC_BIT(PROC_IMAGE) | PROC_BIT(PROC_PUSH) |                \
-	    PROC_BIT(PROC_PLAN) | PROC_BIT(PROC_CONTROL))
-#define KNOWN                                                           \
-	(WORKERS | PROC_BIT(PROC_SUP) | PROC_BIT(PROC_CLIENT) |         \
+#define WORKERS                                                                \
+	(PROC_BIT(PROC_WATCH) | PROC_BIT(PROC_ENGINE) | PROC_BIT(PROC_IMAGE) | \
+	    PROC_BIT(PROC_PUSH) | PROC_BIT(PROC_PLAN) |                        \
+	    PROC_BIT(PROC_CONTROL))
+#define KNOWN                                                   \
+	(WORKERS | PROC_BIT(PROC_SUP) | PROC_BIT(PROC_CLIENT) | \
 	    PROC_BIT(PROC_CONFIG))
 
 static void

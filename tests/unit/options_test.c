@@ -184,7 +184,7 @@ static void
 test_short_options(void **state)
 {
 	struct parsed *p = good("-d -n -vv -j -s /run/x.sock -D ipc -D watch "
-	    "-e A=1 -e B=x=y -p 8080:80 app");
+				"-e A=1 -e B=x=y -p 8080:80 app");
 
 	assert_true(p->o.foreground);
 	assert_true(p->o.check);
@@ -201,8 +201,9 @@ test_short_options(void **state)
 static void
 test_long_options(void **state)
 {
-	struct parsed *p = good("-d app --name n-1 --network net --keep "
-	    "--dockerfile sub/Other --target st --build-arg V=2");
+	struct parsed *p =
+	    good("-d app --name n-1 --network net --keep "
+		 "--dockerfile sub/Other --target st --build-arg V=2");
 
 	assert_string_equal(p->o.name, "n-1");
 	assert_string_equal(p->o.network, "net");
@@ -283,7 +284,8 @@ test_bad_usage(void **state)
 		{ "-d --sandbox=full app", "on, trap or off, not 'full'" },
 		{ "-d --max-restarts=0 app", "--max-restarts: too small" },
 		{ "-d --max-restarts=x app", "--max-restarts: invalid" },
-		{ "-d --max-restarts=1000001 app", "--max-restarts: too large" },
+		{ "-d --max-restarts=1000001 app",
+		    "--max-restarts: too large" },
 		{ "-d --wrap=push app", "WORKER=COMMAND, not 'push'" },
 		{ "-d --wrap=push= app", "WORKER=COMMAND, not 'push='" },
 		{ "-d --wrap=nosuch=gdb app", "no worker in 'nosuch=gdb'" },
@@ -519,8 +521,8 @@ test_socket(void **state)
 
 	socket_is("-d app", root ? "/run/wharf/ctl.sock" : own);
 	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
-	socket_is("-d app", root ? "/run/wharf/ctl.sock" :
-				   "/run/user/7/wharf/ctl.sock");
+	socket_is("-d app",
+	    root ? "/run/wharf/ctl.sock" : "/run/user/7/wharf/ctl.sock");
 	setenv("WHARF_SOCKET", "/w.sock", 1);
 	socket_is("-d app", "/w.sock");
 	socket_is("-d -s /s.sock app", "/s.sock");

@@ -106,13 +106,13 @@ bench_connect(struct bench *b)
 		.end = end_is_a_failure };
 	int sv[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    sv), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
+	    0);
 	b->w.loop = loop_new();
-	b->w.ch = channel_new(b->w.loop, sv[0], PROC_PLAN, PROC_SUP,
-	    &plan_side, b);
-	b->sup = channel_new(b->w.loop, sv[1], PROC_SUP, PROC_PLAN, &sup_ops,
-	    b);
+	b->w.ch =
+	    channel_new(b->w.loop, sv[0], PROC_PLAN, PROC_SUP, &plan_side, b);
+	b->sup =
+	    channel_new(b->w.loop, sv[1], PROC_SUP, PROC_PLAN, &sup_ops, b);
 	b->w.rpc = rpc_new(b->w.ch);
 	b->w.generation++;
 	assert_int_equal(plan_ops.start(&b->w), 0);
@@ -138,18 +138,21 @@ struct bench *
 bench_new(size_t nservices)
 {
 	static char web[] = "web", db[] = "db", dir[] = "/srv/web",
-	    df[] = "Dockerfile", image[] = "web:latest", app[] = "app",
-	    app2[] = "app2", name[] = "default", host[] = "unix:///e";
+		    df[] = "Dockerfile", image[] = "web:latest", app[] = "app",
+		    app2[] = "app2", name[] = "default", host[] = "unix:///e";
 	struct bench *b = xcalloc(1, sizeof(*b));
 
 	bench_now.ns = 1000000000000;
 	mono_fake(&bench_now);
 	for (size_t i = 0; i < 2; i++)
-		b->services[i] = (struct conf_service) {
-			.service = (uint32_t)i + 1, .tree = (uint32_t)i + 1,
-			.name = i == 0 ? web : db, .dir = dir,
-			.dockerfile = df, .image = image,
-			.container = i == 0 ? app : app2 };
+		b->services[i] =
+		    (struct conf_service) { .service = (uint32_t)i + 1,
+			    .tree = (uint32_t)i + 1,
+			    .name = i == 0 ? web : db,
+			    .dir = dir,
+			    .dockerfile = df,
+			    .image = image,
+			    .container = i == 0 ? app : app2 };
 	b->engine = (struct conf_engine) { .name = name, .host = host };
 	b->w.ops = &plan_ops;
 	b->w.conf.services = b->services;
@@ -310,8 +313,10 @@ bench_send(struct bench *b, enum proc source, enum msg_type type,
     uint16_t flags, uint32_t id, const void *fixed, const struct buf *tail,
     int fd)
 {
-	struct frame_head h = { .type = (uint16_t)type, .flags = flags,
-		.source = (uint8_t)source, .id = id,
+	struct frame_head h = { .type = (uint16_t)type,
+		.flags = flags,
+		.source = (uint8_t)source,
+		.id = id,
 		.generation = source == PROC_WATCH ? b->watch_gen : 1 };
 	struct buf p = { 0 };
 
@@ -417,9 +422,10 @@ bench_item(const char *id, const char *name, const char *state)
 	static unsigned n;
 	char *s = item[n++ % 4];
 
-	snprintf(s, sizeof(item[0]), "{\"Id\":\"%s\",\"Names\":[\"%s\"],"
-	    "\"ImageID\":\"sha256:%s\",\"State\":\"%s\"}", id, name, id,
-	    state);
+	snprintf(s, sizeof(item[0]),
+	    "{\"Id\":\"%s\",\"Names\":[\"%s\"],"
+	    "\"ImageID\":\"sha256:%s\",\"State\":\"%s\"}",
+	    id, name, id, state);
 	return (s);
 }
 
@@ -436,11 +442,11 @@ engine_list(struct bench *b, const char *items)
 void
 engine_inspect(struct bench *b, unsigned started_s)
 {
-	struct got *g = bench_expect_eng(b, MSG_ENG_INSPECT,
-	    ENG_OP_CONTAINER);
+	struct got *g = bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_CONTAINER);
 	char body[200];
 
-	snprintf(body, sizeof(body), "{\"State\":{\"StartedAt\":"
+	snprintf(body, sizeof(body),
+	    "{\"State\":{\"StartedAt\":"
 	    "\"1970-01-01T00:%02u:%02uZ\",\"Running\":%s,\"Paused\":false}}",
 	    started_s / 60, started_s % 60, started_s != 0 ? "true" : "false");
 	engine_done(b, g, 200, body);
@@ -460,8 +466,7 @@ engine_does(struct bench *b, enum eng_op op, const char *id)
 void
 watch_tree(struct bench *b, uint32_t flags, uint64_t changes)
 {
-	struct msg_tree m = { .tree = 1,
-		.flags = flags, .changes = changes };
+	struct msg_tree m = { .tree = 1, .flags = flags, .changes = changes };
 
 	bench_note(b, PROC_WATCH, MSG_TREE, 0, &m, NULL);
 }
@@ -469,8 +474,11 @@ watch_tree(struct bench *b, uint32_t flags, uint64_t changes)
 void
 watch_batch(struct bench *b, uint32_t flags, uint64_t upto, ...)
 {
-	struct msg_batch m = { .tree = 1, .flags = flags, .batch = ++b->batch,
-		.upto = upto, .seen_ns = mono_now().ns };
+	struct msg_batch m = { .tree = 1,
+		.flags = flags,
+		.batch = ++b->batch,
+		.upto = upto,
+		.seen_ns = mono_now().ns };
 	struct buf t = { 0 };
 	const char *path;
 	va_list ap;
@@ -515,8 +523,11 @@ watch_synced(struct bench *b, uint64_t upto)
 void
 push_done(struct bench *b, const struct got *g, struct push p)
 {
-	struct msg_push_done m = { .result = p.result, .needs = p.needs,
-		.known = p.known, .files = p.files, .bytes = p.files * 10,
+	struct msg_push_done m = { .result = p.result,
+		.needs = p.needs,
+		.known = p.known,
+		.files = p.files,
+		.bytes = p.files * 10,
 		.restart_after_ns = p.restart_s * 1000000000 };
 	struct buf t = { 0 };
 
@@ -590,8 +601,9 @@ bench_deploys(struct bench *b, const char *id, const char *old)
 	engine_does(b, ENG_OP_START, id);
 	if (old != NULL) {
 		engine_does(b, ENG_OP_REMOVE, old);
-		engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE,
-		    ENG_OP_IMAGE_REMOVE), 200, NULL);
+		engine_done(b,
+		    bench_expect_eng(b, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE),
+		    200, NULL);
 	}
 }
 

@@ -28,10 +28,10 @@ struct bench {
 	struct channel *sup;
 	struct got got[BENCH_FRAMES]; /* all but TAKE and EVENT */
 	size_t n;
-	struct got take;              /* the standing one */
+	struct got take; /* the standing one */
 	bool taking;
 	unsigned events[EVENT_MAX];
-	struct buf event[EVENT_MAX];  /* fields of the last of a kind */
+	struct buf event[EVENT_MAX]; /* fields of the last of a kind */
 	uint32_t watch_gen;
 	uint64_t batch;
 	bool stopped;

@@ -58,8 +58,7 @@ test_build_without_result(void **state)
 	image_fails(b, RESULT_OK, "");
 	bench_ms(b, 10000);
 	bench_quiet(b);
-	assert_non_null(strstr(plan_why(bench_service(b)),
-	    "the build failed"));
+	assert_non_null(strstr(plan_why(bench_service(b)), "the build failed"));
 	bench_free(b);
 }
 
@@ -82,8 +81,7 @@ test_image_worker_lost(void **state)
 }
 
 static void
-start_fails(struct bench *b, const char *id, unsigned status,
-    const char *error)
+start_fails(struct bench *b, const char *id, unsigned status, const char *error)
 {
 	struct got *g;
 
@@ -149,8 +147,8 @@ test_old_cannot_be_renamed(void **state)
 	image_builds(b);
 	bench_creates(b, "c2");
 	engine_does(b, ENG_OP_STOP, "c1");
-	engine_error(b, bench_expect_eng(b, MSG_ENG_CONTAINER,
-	    ENG_OP_RENAME), 409, "name is taken");
+	engine_error(b, bench_expect_eng(b, MSG_ENG_CONTAINER, ENG_OP_RENAME),
+	    409, "name is taken");
 	engine_does(b, ENG_OP_REMOVE, "c2");
 	engine_does(b, ENG_OP_START, "c1");
 	engine_inspect(b, 90);
@@ -172,8 +170,8 @@ test_old_is_gone(void **state)
 	    404, "No such container: c1");
 	engine_does(b, ENG_OP_RENAME, "c2");
 	engine_does(b, ENG_OP_START, "c2");
-	engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE,
-	    ENG_OP_IMAGE_REMOVE), 404, NULL);
+	engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE),
+	    404, NULL);
 	bench_attaches(b, "c2");
 	assert_true(plan_in_step(bench_service(b)));
 	bench_free(b);
@@ -186,16 +184,18 @@ creates_with_port(struct bench *b, const char *id, const char *port)
 	struct buf t = { 0 };
 	struct got *g;
 
-	engine_done(b, bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_IMAGE),
-	    200, "{\"Config\":{\"ExposedPorts\":{\"8080/tcp\":{},"
-		 "\"x/tcp\":{},\"99999/udp\":{}}}}");
+	engine_done(b, bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_IMAGE), 200,
+	    "{\"Config\":{\"ExposedPorts\":{\"8080/tcp\":{},"
+	    "\"x/tcp\":{},\"99999/udp\":{}}}}");
 	g = bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_NETWORK);
 	assert_true(got_has(g, F_NETWORK, "bridge"));
 	engine_done(b, g, 200, "{}");
 	g = bench_expect(b, MSG_ENG_CREATE);
 	assert_true(got_has(g, F_PORT, port));
 	assert_int_equal(fields_count(&(struct fields) { g->tail.data,
-	    g->tail.len }, F_PORT), 1);
+					  g->tail.len },
+			     F_PORT),
+	    1);
 	fields_add_str(&t, F_CONTAINER_ID, id);
 	bench_reply(b, PROC_ENGINE, g, MSG_ENG_DONE, 0, &m, &t, -1);
 	buf_free(&t);
@@ -212,14 +212,15 @@ test_port_taken(void **state)
 	creates_with_port(b, "c2", "127.0.0.1:8080:8080/tcp");
 	engine_does(b, ENG_OP_STOP, "c1");
 	engine_does(b, ENG_OP_RENAME, "c1");
-	start_fails(b, "c2", 500, "Bind for 127.0.0.1:8080 failed: port is "
+	start_fails(b, "c2", 500,
+	    "Bind for 127.0.0.1:8080 failed: port is "
 	    "already allocated");
 	creates_with_port(b, "c3", "127.0.0.1::8080/tcp");
 	engine_does(b, ENG_OP_RENAME, "c3");
 	engine_does(b, ENG_OP_START, "c3");
 	engine_does(b, ENG_OP_REMOVE, "c1");
-	engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE,
-	    ENG_OP_IMAGE_REMOVE), 200, NULL);
+	engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE),
+	    200, NULL);
 	bench_attaches(b, "c3");
 	assert_true(plan_in_step(bench_service(b)));
 	bench_free(b);
@@ -256,8 +257,7 @@ engine_bounces(struct bench *b, const struct got *g)
 	engine_state(b, ENG_STATE_DOWN);
 	bench_ms(b, 60000);
 	bench_quiet(b);
-	assert_string_equal(plan_why(bench_service(b)),
-	    "the engine is away");
+	assert_string_equal(plan_why(bench_service(b)), "the engine is away");
 	engine_state(b, ENG_STATE_UP);
 	engine_list(b, bench_item("c1", "/app", "running"));
 	engine_inspect(b, 60);
@@ -318,8 +318,8 @@ test_engine_down_in_restart(void **state)
 	bench_ms(b, 60);
 	engine_bounces(b, bench_expect(b, MSG_ENG_INSPECT));
 	engine_inspect(b, 60);
-	engine_bounces(b, bench_expect_eng(b, MSG_ENG_CONTAINER,
-	    ENG_OP_RESTART));
+	engine_bounces(b,
+	    bench_expect_eng(b, MSG_ENG_CONTAINER, ENG_OP_RESTART));
 	engine_inspect(b, 60);
 	engine_does(b, ENG_OP_RESTART, "c1");
 	engine_inspect(b, 120);
@@ -362,8 +362,8 @@ test_engine_down_in_replace(void **state)
 		bench_creates(b, "c2");
 		for (size_t i = 0; i < cut; i++)
 			engine_does(b, ops[i], ids[i]);
-		bench_err(b, bench_expect_eng(b, MSG_ENG_CONTAINER,
-		    ops[cut]), ERR_ENGINE);
+		bench_err(b, bench_expect_eng(b, MSG_ENG_CONTAINER, ops[cut]),
+		    ERR_ENGINE);
 		engine_state(b, ENG_STATE_DOWN);
 		bench_ms(b, 5000);
 		bench_quiet(b);
@@ -420,11 +420,12 @@ test_container_gone_unseen(void **state)
 	struct bench *b = bench_up();
 
 	watch_batch(b, 0, 2, "a", NULL);
-	push_does(b, MSG_APPLY, (struct push) { .result = RESULT_RETRY,
-	    .reason = "No such container: c1" });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .result = RESULT_RETRY,
+		.reason = "No such container: c1" });
 	bench_ms(b, 50);
-	engine_error(b, bench_expect_eng(b, MSG_ENG_INSPECT,
-	    ENG_OP_CONTAINER), 404, "No such container: c1");
+	engine_error(b, bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_CONTAINER),
+	    404, "No such container: c1");
 	bench_ms(b, 1000);
 	bench_quiet(b);
 	assert_non_null(strstr(plan_why(bench_service(b)), "was removed"));
@@ -533,8 +534,9 @@ test_push_refuses(void **state)
 	struct got *g;
 
 	watch_batch(b, 0, 2, "a", NULL);
-	push_does(b, MSG_APPLY, (struct push) { .result = RESULT_FAILED,
-	    .reason = "read-only \x1b[31m" });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .result = RESULT_FAILED,
+		.reason = "read-only \x1b[31m" });
 	bench_ms(b, 5000);
 	bench_quiet(b);
 	assert_string_equal(plan_why(s), "pushing: read-only \\x1b[31m");
@@ -557,8 +559,9 @@ test_bad_manifest(void **state)
 	wants_build(b);
 	bench_deploys(b, "c2", "c1");
 	engine_inspect(b, 60);
-	g = push_does(b, MSG_ATTACH, (struct push) {
-	    .result = RESULT_FAILED, .reason = "cannot be read" });
+	g = push_does(b, MSG_ATTACH,
+	    (struct push) { .result = RESULT_FAILED,
+		.reason = "cannot be read" });
 	assert_true(g->fd);
 	bench_quiet(b);
 	watch_batch(b, 0, 3, "a", NULL);

@@ -138,8 +138,7 @@ test_leftovers(void **state)
 	strlcat(items, ",", sizeof(items));
 	strlcat(items, bench_item("c1", "/app", "running"), sizeof(items));
 	strlcat(items, ",", sizeof(items));
-	strlcat(items, bench_item("c2", BENCH_NEXT, "created"),
-	    sizeof(items));
+	strlcat(items, bench_item("c2", BENCH_NEXT, "created"), sizeof(items));
 	engine_state(b, ENG_STATE_UP);
 	engine_list(b, items);
 	engine_does(b, ENG_OP_REMOVE, "c0");
@@ -217,8 +216,7 @@ test_quiet_time(void **state)
 static void
 test_restart(void **state)
 {
-	struct push p = { .needs = NEED_RESTART, .files = 1,
-		.restart_s = 100 };
+	struct push p = { .needs = NEED_RESTART, .files = 1, .restart_s = 100 };
 	struct bench *b = bench_up();
 
 	watch_batch(b, 0, 2, "main.py", NULL);
@@ -233,9 +231,11 @@ test_restart(void **state)
 	assert_true(plan_in_step(bench_service(b)));
 	assert_int_equal(b->events[EVENT_PUSH_RESTART], 1);
 	assert_int_equal(b->events[EVENT_PUSH_END], 1);
-	assert_int_equal(fields_u64(&(struct fields) {
-	    b->event[EVENT_PUSH_RESTART].data,
-	    b->event[EVENT_PUSH_RESTART].len }, F_SEEN_TO_LIVE_US, 0),
+	assert_int_equal(fields_u64(&(struct fields) { b->event
+							   [EVENT_PUSH_RESTART]
+							       .data,
+					b->event[EVENT_PUSH_RESTART].len },
+			     F_SEEN_TO_LIVE_US, 0),
 	    57000);
 	/* push says it again with its next answer */
 	watch_batch(b, 0, 3, "other", NULL);
@@ -254,8 +254,10 @@ test_restart_refused_climbs(void **state)
 	struct got *g;
 
 	watch_batch(b, 0, 2, "main.py", NULL);
-	push_does(b, MSG_APPLY, (struct push) { .needs = NEED_RESTART,
-	    .files = 1, .restart_s = 100 });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .needs = NEED_RESTART,
+		.files = 1,
+		.restart_s = 100 });
 	bench_ms(b, 50);
 	for (int i = 0; i < 4; i++) {
 		engine_inspect(b, 60);
@@ -273,8 +275,7 @@ test_restart_refused_climbs(void **state)
 static void
 test_restart_once_on_a_slow_clock(void **state)
 {
-	struct push p = { .needs = NEED_RESTART, .files = 1,
-		.restart_s = 100 };
+	struct push p = { .needs = NEED_RESTART, .files = 1, .restart_s = 100 };
 	struct bench *b = bench_up();
 
 	watch_batch(b, 0, 2, "main.py", NULL);
@@ -305,8 +306,10 @@ test_restart_not_needed(void **state)
 	struct bench *b = bench_up();
 
 	watch_batch(b, 0, 2, "main.py", NULL);
-	push_does(b, MSG_APPLY, (struct push) { .needs = NEED_RESTART,
-	    .files = 1, .restart_s = 100 });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .needs = NEED_RESTART,
+		.files = 1,
+		.restart_s = 100 });
 	bench_ms(b, 50);
 	engine_inspect(b, 105);
 	bench_quiet(b);
@@ -321,8 +324,9 @@ test_climb(void **state)
 	struct bench *b = bench_up();
 
 	watch_batch(b, 0, 2, "Dockerfile", NULL);
-	push_does(b, MSG_APPLY, (struct push) { .result = RESULT_CLIMB,
-	    .reason = "Dockerfile: the Dockerfile has changed" });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .result = RESULT_CLIMB,
+		.reason = "Dockerfile: the Dockerfile has changed" });
 	assert_true(event_says(b, EVENT_PUSH_END, F_RESULT, "climb"));
 	bench_quiet(b);
 	bench_ms(b, 50);
@@ -358,8 +362,8 @@ test_events(void **state)
 	push_does(b, MSG_APPLY, OK);
 	assert_int_equal(b->events[EVENT_PUSH_END], 1);
 	watch_batch(b, 0, 4, "a", NULL);
-	push_does(b, MSG_APPLY, (struct push) { .result = RESULT_FAILED,
-	    .reason = "disk full" });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .result = RESULT_FAILED, .reason = "disk full" });
 	assert_int_equal(b->events[EVENT_PUSH_END], 2);
 	assert_true(event_says(b, EVENT_PUSH_END, F_RESULT, "failed"));
 	bench_free(b);
@@ -428,8 +432,9 @@ test_many_paths(void **state)
 		struct got *g = &b->got[i];
 		struct fields t = { g->tail.data, g->tail.len };
 
-		if (g->done || (g->head.type != MSG_APPLY &&
-		    g->head.type != MSG_APPLY_PATHS))
+		if (g->done ||
+		    (g->head.type != MSG_APPLY &&
+			g->head.type != MSG_APPLY_PATHS))
 			continue;
 		apply += g->head.type == MSG_APPLY;
 		follow += g->head.type == MSG_APPLY_PATHS;
@@ -477,8 +482,8 @@ test_removed_by_somebody(void **state)
 	struct service *s = bench_service(b);
 
 	engine_event(b, "c1", "destroy");
-	engine_error(b, bench_expect_eng(b, MSG_ENG_INSPECT,
-	    ENG_OP_CONTAINER), 404, "No such container: c1");
+	engine_error(b, bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_CONTAINER),
+	    404, "No such container: c1");
 	bench_ms(b, 5000);
 	bench_quiet(b);
 	assert_false(plan_in_step(s));
@@ -489,8 +494,8 @@ test_removed_by_somebody(void **state)
 	bench_creates(b, "c2");
 	engine_does(b, ENG_OP_RENAME, "c2");
 	engine_does(b, ENG_OP_START, "c2");
-	engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE,
-	    ENG_OP_IMAGE_REMOVE), 200, NULL);
+	engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE),
+	    200, NULL);
 	bench_attaches(b, "c2");
 	assert_true(plan_in_step(s));
 	bench_free(b);
@@ -505,7 +510,8 @@ test_paused(void **state)
 
 	engine_event(b, "c1", "pause");
 	g = bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_CONTAINER);
-	engine_done(b, g, 200, "{\"State\":{\"StartedAt\":"
+	engine_done(b, g, 200,
+	    "{\"State\":{\"StartedAt\":"
 	    "\"1970-01-01T00:01:00Z\",\"Running\":true,\"Paused\":true}}");
 	assert_false(plan_in_step(s));
 	watch_batch(b, 0, 2, "a", NULL);

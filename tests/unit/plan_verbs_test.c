@@ -71,16 +71,17 @@ test_sync_blocked(void **state)
 	uint32_t id;
 
 	watch_batch(b, 0, 2, "a", NULL);
-	push_does(b, MSG_APPLY, (struct push) { .result = RESULT_FAILED,
-	    .reason = "no space" });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .result = RESULT_FAILED, .reason = "no space" });
 	id = control_do(b, DO_SYNC, "web");
 	/* what is on its way may unblock it */
 	watch_synced(b, 3);
 	assert_false(bench_is_answered(b, id));
 	watch_batch(b, 0, 3, "a", NULL);
 	assert_false(bench_is_answered(b, id));
-	push_does(b, MSG_APPLY, (struct push) { .result = RESULT_FAILED,
-	    .reason = "still no space" });
+	push_does(b, MSG_APPLY,
+	    (struct push) { .result = RESULT_FAILED,
+		.reason = "still no space" });
 	assert_int_equal(bench_answered(b, id, text, sizeof(text)),
 	    EX_UNAVAILABLE);
 	assert_string_equal(text, "pushing: still no space");
@@ -155,8 +156,8 @@ test_sync_watch_lost(void **state)
 	watch_synced(b, 3);
 	watch_batch(b, BATCH_SCAN, 2, "*", NULL);
 	push_does(b, MSG_APPLY, OK);
-	assert_true(bench_is_answered(b, first) !=
-	    bench_is_answered(b, second));
+	assert_true(
+	    bench_is_answered(b, first) != bench_is_answered(b, second));
 	watch_batch(b, 0, 3, NULL);
 	assert_int_equal(bench_answered(b, first, NULL, 0), EX_OK);
 	assert_int_equal(bench_answered(b, second, NULL, 0), EX_OK);
@@ -288,8 +289,8 @@ test_do_restart_refused(void **state)
 
 	engine_inspect(b, 60);
 	watch_synced(b, 1);
-	engine_error(b, bench_expect_eng(b, MSG_ENG_CONTAINER,
-	    ENG_OP_RESTART), 500, "cannot");
+	engine_error(b, bench_expect_eng(b, MSG_ENG_CONTAINER, ENG_OP_RESTART),
+	    500, "cannot");
 	assert_int_equal(bench_answered(b, id, text, sizeof(text)),
 	    EX_UNAVAILABLE);
 	assert_string_equal(text, "restarting the container: cannot");
@@ -441,8 +442,9 @@ test_stop_during_a_replacement(void **state)
 			assert_false(bench_ended(b));
 			engine_does(b, ops[i], ids[i]);
 		}
-		engine_done(b, bench_expect_eng(b, MSG_ENG_IMAGE,
-		    ENG_OP_IMAGE_REMOVE), 200, NULL);
+		engine_done(b,
+		    bench_expect_eng(b, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE),
+		    200, NULL);
 		assert_false(bench_ended(b));
 		end_removes(b, "c2");
 		assert_true(bench_ended(b));
@@ -529,10 +531,10 @@ test_stop_refused(void **state)
 	struct bench *b = bench_up();
 
 	bench_stop(b);
-	engine_error(b, bench_expect_eng(b, MSG_ENG_CONTAINER,
-	    ENG_OP_REMOVE), 500, "device busy");
-	engine_error(b, bench_expect_eng(b, MSG_ENG_IMAGE,
-	    ENG_OP_IMAGE_REMOVE), 409, "in use");
+	engine_error(b, bench_expect_eng(b, MSG_ENG_CONTAINER, ENG_OP_REMOVE),
+	    500, "device busy");
+	engine_error(b, bench_expect_eng(b, MSG_ENG_IMAGE, ENG_OP_IMAGE_REMOVE),
+	    409, "in use");
 	bench_quiet(b);
 	assert_true(bench_ended(b));
 	assert_int_equal(b->events[EVENT_CONTAINER_REMOVE], 0);

@@ -14,10 +14,10 @@
 
 #include "supervisor/policy.h"
 
-#define MIDDLE	  20 /* `random` that takes nothing off and adds nothing */
-#define LEAST	  0
-#define MOST	  40
-#define KILLED	  9 /* wait statuses */
+#define MIDDLE    20 /* `random` that takes nothing off and adds nothing */
+#define LEAST     0
+#define MOST      40
+#define KILLED    9 /* wait statuses */
 #define EXITED(c) ((c) << 8)
 
 static mono_t
@@ -73,12 +73,12 @@ struct cell {
 	int64_t delay_ms;
 };
 
-#define DOWN	 POLICY_DOWN
+#define DOWN     POLICY_DOWN
 #define STARTING POLICY_STARTING
-#define READY	 POLICY_READY
-#define BACKOFF	 POLICY_BACKOFF
-#define HELD	 POLICY_HELD
-#define EV(e)	 POLICY_EV_##e
+#define READY    POLICY_READY
+#define BACKOFF  POLICY_BACKOFF
+#define HELD     POLICY_HELD
+#define EV(e)    POLICY_EV_##e
 
 static const struct cell cells[] = {
 	{ DOWN, EV(START), 0, 0, STARTING, POLICY_SPAWN, 0 },
@@ -136,8 +136,8 @@ test_cells(void **state)
 	for (size_t i = 0; i < NCELLS; i++) {
 		const struct cell *c = &cells[i];
 		struct policy p = in_phase(c->from);
-		struct policy_todo todo = policy_step(&p, c->ev, c->code,
-		    at(c->ms), MIDDLE);
+		struct policy_todo todo =
+		    policy_step(&p, c->ev, c->code, at(c->ms), MIDDLE);
 
 		if (p.phase != c->to || todo.action != c->action ||
 		    todo.delay_ms != c->delay_ms)
@@ -157,15 +157,15 @@ test_stop_is_final(void **state)
 	for (enum policy_phase f = POLICY_DOWN; f <= POLICY_HELD; f++)
 		for (enum policy_event e = 0; e <= POLICY_EV_STOP; e++)
 			for (enum policy_event g = 0; g <= POLICY_EV_STOP;
-			    g++) {
+			     g++) {
 				struct policy p = in_phase(f);
 				unsigned before = p.restarts;
 
 				step(&p, POLICY_EV_STOP, 10);
-				assert_int_not_equal(
-				    step(&p, e, 20).action, POLICY_SPAWN);
-				assert_int_not_equal(
-				    step(&p, g, 30).action, POLICY_SPAWN);
+				assert_int_not_equal(step(&p, e, 20).action,
+				    POLICY_SPAWN);
+				assert_int_not_equal(step(&p, g, 30).action,
+				    POLICY_SPAWN);
 				step(&p, POLICY_EV_EXIT, 40);
 				assert_int_equal(p.phase, POLICY_DOWN);
 				assert_int_equal(p.restarts, before);
@@ -176,8 +176,8 @@ test_stop_is_final(void **state)
 static int64_t
 die_early(struct policy *p, int64_t ms, uint32_t random)
 {
-	struct policy_todo todo = policy_step(p, POLICY_EV_EXIT, KILLED,
-	    at(ms), random);
+	struct policy_todo todo =
+	    policy_step(p, POLICY_EV_EXIT, KILLED, at(ms), random);
 
 	assert_int_equal(todo.action, POLICY_WAIT);
 	assert_int_equal(p->phase, POLICY_BACKOFF);
@@ -203,7 +203,8 @@ test_backoff_sequence(void **state)
 			int64_t ms = want[i] * jitters[j].percent / 100;
 
 			assert_int_equal(die_early(&p, (int64_t)i,
-			    jitters[j].random), ms < 30000 ? ms : 30000);
+					     jitters[j].random),
+			    ms < 30000 ? ms : 30000);
 		}
 	}
 }
@@ -257,8 +258,7 @@ test_reload_ends_hold_and_row(void **state)
 	assert_string_equal(policy_state_name(&p, at(5)), "held");
 	assert_int_equal(p.restarts, 2);
 	assert_int_equal(step(&p, POLICY_EV_DUE, 60000).action, POLICY_NONE);
-	assert_int_equal(step(&p, POLICY_EV_START, 60000).action,
-	    POLICY_SPAWN);
+	assert_int_equal(step(&p, POLICY_EV_START, 60000).action, POLICY_SPAWN);
 	assert_int_equal(die_early(&p, 60001, MIDDLE), 100);
 }
 

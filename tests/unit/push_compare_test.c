@@ -59,8 +59,10 @@ rules(struct fixture *f, const char *text)
 static struct changes
 look(struct fixture *f, bool whole, mono_t deadline, ...)
 {
-	struct compare_opts o = { .rootfd = f->t.fd, .manifest = f->m,
-		.ignore = f->ig, .whole = whole };
+	struct compare_opts o = { .rootfd = f->t.fd,
+		.manifest = f->m,
+		.ignore = f->ig,
+		.whole = whole };
 	struct compare *c = compare_new(&o);
 	struct changes out;
 	const char *p;
@@ -85,8 +87,10 @@ look(struct fixture *f, bool whole, mono_t deadline, ...)
 
 #define LOOK(f, ...) look(f, false, MONO_NEVER, __VA_ARGS__, NULL)
 
-static const char letters[] = { [TREE_ABSENT] = '-', [TREE_REG] = 'f',
-	[TREE_DIR] = 'd', [TREE_LINK] = 'l' };
+static const char letters[] = { [TREE_ABSENT] = '-',
+	[TREE_REG] = 'f',
+	[TREE_DIR] = 'd',
+	[TREE_LINK] = 'l' };
 
 /* "path:old>now path:old>now", with the changes freed. */
 static void
@@ -157,7 +161,8 @@ test_all_is_new(void **state)
 
 	small_tree(f);
 	tmptree_fifo(&f->t, "fifo");
-	expect(LOOK(f, "/"), "a:->f d:->d d/sub:->d d/sub/x:->f d.txt:->f "
+	expect(LOOK(f, "/"),
+	    "a:->f d:->d d/sub:->d d/sub/x:->f d.txt:->f "
 	    "l:->l");
 	/* a path below what was never delivered brings its parents along */
 	expect(LOOK(f, "d/sub/x"), "d:->d d/sub:->d d/sub/x:->f");
@@ -183,8 +188,8 @@ test_contents(void **state)
 	tmptree_file(&f->t, "a", "aaaa");
 	assert_int_equal(utimensat(f->t.fd, "a", times, 0), 0);
 	expect(LOOK(f, "a"), "");
-	assert_true(manifest_get(f->m, "a")->mtime_ns ==
-	    (int64_t)1000 * 1000000000);
+	assert_true(
+	    manifest_get(f->m, "a")->mtime_ns == (int64_t)1000 * 1000000000);
 	assert_int_equal(fchmodat(f->t.fd, "a", 0600, 0), 0);
 	expect(LOOK(f, "a"), "a:f>f");
 	assert_int_equal(fchmodat(f->t.fd, "d", 0700, 0), 0);
@@ -346,14 +351,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_all_is_new, setup,
 		    teardown),
-		cmocka_unit_test_setup_teardown(test_contents, setup,
-		    teardown),
+		cmocka_unit_test_setup_teardown(test_contents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deletes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_types, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rules, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bad_rule, setup,
-		    teardown),
+		cmocka_unit_test_setup_teardown(test_bad_rule, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slices, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_paths, setup,
 		    teardown),

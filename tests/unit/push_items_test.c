@@ -14,8 +14,9 @@
 #include "buf.h"
 #include "workers/push/push.h"
 
-#define PASSWD "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/:/bin/sh\n" \
-	       "broken:x:abc:1::\nbig:x:99999999999:1::\nshort:x\nlast:x:7:8"
+#define PASSWD                                                \
+	"root:x:0:0::/root:/bin/sh\nweb:x:33:44::/:/bin/sh\n" \
+	"broken:x:abc:1::\nbig:x:99999999999:1::\nshort:x\nlast:x:7:8"
 #define GROUP "root:x:0:\nstaff:x:50:web\nweb:x:55:\n"
 
 static int
@@ -57,9 +58,11 @@ test_owner(void **state)
 	assert_false(owner_needs_files("0"));
 	assert_false(owner_needs_files("0:12"));
 	assert_int_equal(owner_parse("web", NULL, 0, NULL, 0, &o, why,
-	    sizeof(why)), -1);
+			     sizeof(why)),
+	    -1);
 	assert_int_equal(owner_parse("1:2", NULL, 0, NULL, 0, &o, why,
-	    sizeof(why)), 0);
+			     sizeof(why)),
+	    0);
 }
 
 static void
@@ -89,7 +92,10 @@ tar_add(struct buf *b, char type, const char *text)
 
 	snprintf(h + 124, 12, "%011o", (unsigned)n & 0777777);
 	h[156] = type;
-	memcpy(h + 257, "ustar\0" "00", 8);
+	memcpy(h + 257,
+	    "ustar\0"
+	    "00",
+	    8);
 	buf_add(b, h, sizeof(h));
 	buf_add(b, text, n);
 	buf_add(b, pad, (512 - n % 512) % 512);
@@ -137,12 +143,11 @@ test_link_root(void **state)
 		{ "/a/b/l", "../../../../..", "/a/b", "/" },
 		{ "/a/b/l", "/etc", "/a/b", NULL },
 		{ "/a/b/l", "../bb/x", "/a/b", "/a" },
-		{ "/l", "../x", "/", NULL },
-		{ "/a/l", "..", "/a", "/" } };
+		{ "/l", "../x", "/", NULL }, { "/a/l", "..", "/a", "/" } };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char *got = items_link_root(rows[i].to, rows[i].target,
-		    rows[i].root);
+		char *got =
+		    items_link_root(rows[i].to, rows[i].target, rows[i].root);
 
 		if (rows[i].want == NULL)
 			assert_null(got);
@@ -164,10 +169,11 @@ test_named(void **state)
 	struct manifest_entry two = { .type = TREE_DIR, .mode = 02755 };
 
 	/* not the one whose path is but an end of it */
-	assert_ptr_equal(items_named(v, 3, CANNOT "directory \"/a/x/b\" with "
-	    "non-directory \"/\""), &v[1]);
-	assert_ptr_equal(items_named(v, 3, CANNOT "\"/merged/a/x/b\""),
+	assert_ptr_equal(items_named(v, 3,
+			     CANNOT "directory \"/a/x/b\" with "
+				    "non-directory \"/\""),
 	    &v[1]);
+	assert_ptr_equal(items_named(v, 3, CANNOT "\"/merged/a/x/b\""), &v[1]);
 	assert_ptr_equal(items_named(v, 3, CANNOT "\"/a/b\""), &v[0]);
 	assert_ptr_equal(items_named(v, 3, CANNOT "\"/a/n\\nq\\\"\\xff\""),
 	    &v[2]);
@@ -212,16 +218,16 @@ test_chunks(void **state)
 	paths_free(&p);
 }
 
-#define INSPECT \
-	"{\"Config\":{\"Env\":[\"A=1\",\"B=x=y\",\"bad\",\"=z\"]," \
-	"\"User\":\"web\",\"WorkingDir\":\"/w\",\"Shell\":null}," \
-	"\"HostConfig\":{\"ReadonlyRootfs\":true," \
-	"\"Tmpfs\":{\"/run/\":\"\"}}," \
-	"\"Mounts\":[{\"Type\":\"bind\",\"Destination\":\"/app/b\"," \
+#define INSPECT                                                       \
+	"{\"Config\":{\"Env\":[\"A=1\",\"B=x=y\",\"bad\",\"=z\"],"    \
+	"\"User\":\"web\",\"WorkingDir\":\"/w\",\"Shell\":null},"     \
+	"\"HostConfig\":{\"ReadonlyRootfs\":true,"                    \
+	"\"Tmpfs\":{\"/run/\":\"\"}},"                                \
+	"\"Mounts\":[{\"Type\":\"bind\",\"Destination\":\"/app/b\","  \
 	"\"RW\":true},{\"Type\":\"volume\",\"Destination\":\"/app\"," \
 	"\"RW\":false}]}"
 
-#define INNER \
+#define INNER                                            \
 	"{\"Config\":{},\"Mounts\":[{\"Type\":\"bind\"," \
 	"\"Destination\":\"/app/d/host\",\"RW\":true}]}"
 
@@ -273,7 +279,8 @@ static void
 entry(struct fixture *f, const char *path, enum tree_type type)
 {
 	struct manifest_entry e = { .type = (uint8_t)type,
-		.state = MANIFEST_KNOWN, .mode = 0644 };
+		.state = MANIFEST_KNOWN,
+		.mode = 0644 };
 
 	assert_int_equal(manifest_set(f->m, path, &e), 0);
 }
@@ -287,7 +294,8 @@ begin(struct fixture *f, const char *dockerfile)
 	memset(f, 0, sizeof(*f));
 	f->m = manifest_new();
 	f->df = dockerfile_parse(dockerfile, strlen(dockerfile), &err);
-	f->o = (struct oracle) { .rootfd = -1, .manifest = f->m,
+	f->o = (struct oracle) { .rootfd = -1,
+		.manifest = f->m,
 		.changes = &f->ch };
 	oracle_fill(&f->o, &opt.oracle);
 	f->p = copyplan_new(f->df, &opt, &err);
@@ -364,7 +372,7 @@ end(struct fixture *f)
 	manifest_free(f->m);
 }
 
-#define DF                                                              \
+#define DF                                                             \
 	"FROM scratch\nWORKDIR /app\nCOPY d/ code/\nRUN [\"/make\"]\n" \
 	"COPY a /etc/conf/\nCOPY . /all/\n"
 
@@ -383,7 +391,8 @@ test_effects(void **state)
 	expect(&f, "+/all/d/@/all run 3");
 	changes_add(&f.ch, "d/s", TREE_DIR, TREE_DIR);
 	changes_add(&f.ch, "d/s/y", TREE_REG, TREE_ABSENT);
-	expect(&f, "+/all/d/s/@/all +/app/code/s/@/app/code -/all/d/s/y "
+	expect(&f,
+	    "+/all/d/s/@/all +/app/code/s/@/app/code -/all/d/s/y "
 	    "-/app/code/s/y run 3");
 	changes_add(&f.ch, "d/s", TREE_DIR, TREE_ABSENT);
 	changes_add(&f.ch, "d/s/y", TREE_REG, TREE_ABSENT);
@@ -391,7 +400,8 @@ test_effects(void **state)
 	/* types: what was there goes first */
 	changes_add(&f.ch, "d/s", TREE_DIR, TREE_REG);
 	changes_add(&f.ch, "d/s/y", TREE_REG, TREE_ABSENT);
-	expect(&f, "+/all/d/s@/all +/app/code/s@/app/code -/all/d/s "
+	expect(&f,
+	    "+/all/d/s@/all +/app/code/s@/app/code -/all/d/s "
 	    "-/app/code/s run 3");
 	changes_add(&f.ch, "d/x", TREE_REG, TREE_LINK);
 	expect(&f, "+/all/d/x@/all +/app/code/x@/app/code run 3");
@@ -418,7 +428,8 @@ test_refusals(void **state)
 	struct fixture f;
 	struct effects *e;
 
-	begin(&f, "FROM scratch AS one\nCOPY a /x/\nFROM scratch\n"
+	begin(&f,
+	    "FROM scratch AS one\nCOPY a /x/\nFROM scratch\n"
 	    "COPY --from=one /x /y\nCOPY d /z/\n");
 	changes_add(&f.ch, "a", TREE_REG, TREE_REG);
 	expect(&f, "climb run -1");

@@ -98,7 +98,8 @@ static void
 counter_survives_and_is_not_believed(void **state)
 {
 	uint64_t mem = 0;
-	struct conf_mem m = { .kind = MEM_COUNTER, .size = sizeof(mem),
+	struct conf_mem m = { .kind = MEM_COUNTER,
+		.size = sizeof(mem),
 		.map = &mem };
 
 	assert_int_equal(counter_load(NULL), 1);
@@ -151,8 +152,7 @@ permissions(void **state)
 	/* every request a client can send has a row */
 	for (unsigned t = MSG_NONE + 1; t < MSG_MAX; t++)
 		if (msg_def(t)->from & PROC_BIT(PROC_CLIENT))
-			assert_int_not_equal(verb_level(t, DO_SYNC),
-			    VERB_NONE);
+			assert_int_not_equal(verb_level(t, DO_SYNC), VERB_NONE);
 }
 
 int

@@ -78,7 +78,8 @@ void
 fake_spawn(struct fake *w)
 {
 	static const struct channel_ops ops = { .frame = sup_on_frame,
-		.end = on_end, .drained = sup_on_drained };
+		.end = on_end,
+		.drained = sup_on_drained };
 	static const struct channel_ops fake_ops = { .frame = fake_on_frame,
 		.end = on_end };
 	struct child *c = w->c;
@@ -90,8 +91,8 @@ fake_spawn(struct fake *w)
 	c->distrusted = false;
 	c->policy.phase = POLICY_STARTING;
 	c->ch = channel_new(c->sup->loop, sv[0], PROC_SUP, c->role, &ops, c);
-	w->ch = channel_new(c->sup->loop, sv[1], c->role, PROC_SUP, &fake_ops,
-	    w);
+	w->ch =
+	    channel_new(c->sup->loop, sv[1], c->role, PROC_SUP, &fake_ops, w);
 }
 
 void
@@ -153,8 +154,7 @@ fakes_up(void **state)
 	t->sup.opt = &t->opt;
 	t->sup.loop = loop_new();
 	for (size_t i = 0; i < 6; i++) {
-		child_init(&t->sup, roles[i],
-		    roles[i] == PROC_ENGINE ? 3 : 0);
+		child_init(&t->sup, roles[i], roles[i] == PROC_ENGINE ? 3 : 0);
 		w = fakes(t, i);
 		w->c = &t->sup.children[i];
 		fake_spawn(w);
@@ -212,15 +212,15 @@ fake_say_fd(struct fixture *t, struct fake *w, enum msg_type type,
 }
 
 void
-fake_say(struct fixture *t, struct fake *w, enum msg_type type,
-    uint16_t flags, uint32_t id)
+fake_say(struct fixture *t, struct fake *w, enum msg_type type, uint16_t flags,
+    uint32_t id)
 {
 	fake_say_fd(t, w, type, flags, id, -1);
 }
 
 void
-fake_say_n(struct fixture *t, struct fake *w, enum msg_type type,
-    uint32_t id, uint32_t first, uint32_t second)
+fake_say_n(struct fixture *t, struct fake *w, enum msg_type type, uint32_t id,
+    uint32_t first, uint32_t second)
 {
 	uint32_t fixed[FRAME_FIXED_MAX / 4] = { first, second };
 

@@ -45,8 +45,9 @@ test_events_wait_for_control(void **state)
 	fake_die(&t->push);
 	fake_restart(t, &t->control);
 	for (uint32_t i = 1; i <= 3; i++)
-		assert_int_equal(
-		    (uint32_t)fake_got(&t->control, MSG_EVENT)->fixed.n, i);
+		assert_int_equal((uint32_t)fake_got(&t->control, MSG_EVENT)
+				     ->fixed.n,
+		    i);
 	fake_got_nothing(&t->control);
 }
 
@@ -143,8 +144,8 @@ flood(struct fixture *t, uint32_t id, bool *held)
 
 	for (n = 0; n < 100 && t->engine.c->held_by == NULL; n++) {
 		memcpy(data, &n, sizeof(n));
-		channel_send(t->engine.ch, MSG_ENG_DATA, F_MORE, id, NULL,
-		    data, sizeof(data), -1);
+		channel_send(t->engine.ch, MSG_ENG_DATA, F_MORE, id, NULL, data,
+		    sizeof(data), -1);
 		fakes_pump(t);
 	}
 	*held = t->engine.c->held_by == t->plan.c;
@@ -178,7 +179,8 @@ test_slow_receiver_holds_sender(void **state)
 	fakes_pump(t);
 	assert_null(t->engine.c->held_by);
 	for (uint32_t i = 0; i < sent; i++)
-		assert_int_equal(fake_got(&t->plan, MSG_ENG_DATA)->len, 64 * 1024);
+		assert_int_equal(fake_got(&t->plan, MSG_ENG_DATA)->len,
+		    64 * 1024);
 	fake_got(&t->plan, MSG_ENG_DONE);
 	fake_got_nothing(&t->plan);
 	t->now = mono_add_ms(t->now, 60000);

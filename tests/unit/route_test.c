@@ -302,8 +302,8 @@ test_long_note(void **state)
 
 	memset(text, 'x', 40 * 1024 - 1);
 	fields_add_str(&tail, F_ERROR, text);
-	channel_send(t->engine.ch, MSG_ENG_STATE, 0, 0, &m, tail.data,
-	    tail.len, -1);
+	channel_send(t->engine.ch, MSG_ENG_STATE, 0, 0, &m, tail.data, tail.len,
+	    -1);
 	fake_say_n(t, &t->engine, MSG_ENG_STATE, 0, 3, ENG_STATE_UP);
 	assert_true(t->engine.c->distrusted);
 	assert_null(t->sup.stickies);
@@ -383,8 +383,8 @@ test_waiting_is_bounded(void **state)
 	assert_true(t->push.c->wait_bytes < 1000);
 	/* frames without a payload take room as well */
 	for (uint32_t i = 0; i < 120000; i++)
-		channel_send(t->plan.ch, MSG_APPLY_PATHS, F_MORE, 1, NULL,
-		    NULL, 0, -1);
+		channel_send(t->plan.ch, MSG_APPLY_PATHS, F_MORE, 1, NULL, NULL,
+		    0, -1);
 	for (int i = 0; i < 40; i++)
 		fakes_pump(t);
 	fake_got_err(&t->plan, 1, ERR_BUSY);

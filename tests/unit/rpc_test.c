@@ -173,8 +173,8 @@ test_ids_that_nobody_waits_for(void **state)
 static void
 test_answer_of_another_process(void **state)
 {
-	static const enum proc others[] = { PROC_ENGINE, PROC_IMAGE,
-		PROC_PUSH, PROC_CONTROL, PROC_SUP };
+	static const enum proc others[] = { PROC_ENGINE, PROC_IMAGE, PROC_PUSH,
+		PROC_CONTROL, PROC_SUP };
 	struct msg_err e = { .code = ERR_IO };
 	struct asker a;
 	uint32_t id;
@@ -310,8 +310,9 @@ test_ask_after_the_end(void **state)
 	loop_once(a.loop, 0);
 	loop_once(a.loop, 0);
 	assert_true(channel_ended(a.c));
-	assert_int_equal(rpc_ask(a.r, MSG_WATCH_SYNC, 0, &n, NULL,
-	    dup(2), on_answer, &a), 0);
+	assert_int_equal(rpc_ask(a.r, MSG_WATCH_SYNC, 0, &n, NULL, dup(2),
+			     on_answer, &a),
+	    0);
 	assert_int_equal(rpc_open(a.r), 0);
 	assert_int_equal(a.calls, 0);
 	asker_close(&a);
@@ -331,7 +332,8 @@ test_follow_and_answers(void **state)
 	asker_open(&a);
 	fields_add_str(&tail, F_PATH, "p");
 	assert_int_equal(rpc_follow(a.r, 9, MSG_APPLY_PATHS, F_MORE, NULL,
-	    &tail), 0);
+			     &tail),
+	    0);
 	h = wire_take(a.raw, &b);
 	assert_int_equal(h.type, MSG_APPLY_PATHS);
 	assert_int_equal(h.flags, F_MORE);

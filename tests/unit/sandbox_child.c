@@ -23,7 +23,7 @@
 #include "sandbox_child.h"
 
 #define CHILD_PATIENCE_MS 10000
-#define CHILD_FDS	  10 /* above: what the function brought along */
+#define CHILD_FDS         10 /* above: what the function brought along */
 
 static void
 child_become_user(void)
@@ -32,9 +32,9 @@ child_become_user(void)
 		return;
 	if (setgroups(0, NULL) == -1 ||
 	    setresgid(SANDBOX_CHILD_USER, SANDBOX_CHILD_USER,
-	    SANDBOX_CHILD_USER) == -1 ||
+		SANDBOX_CHILD_USER) == -1 ||
 	    setresuid(SANDBOX_CHILD_USER, SANDBOX_CHILD_USER,
-	    SANDBOX_CHILD_USER) == -1)
+		SANDBOX_CHILD_USER) == -1)
 		_exit(99);
 }
 
@@ -43,10 +43,12 @@ static void __attribute__((noreturn))
 child_main(struct sandbox_child *c, int channel, int out, int err, int told)
 {
 	struct sandbox_report r;
-	struct sandbox_spec spec = { .role = c->role, .mode = c->mode,
+	struct sandbox_spec spec = { .role = c->role,
+		.mode = c->mode,
 		.uid = (uid_t)(SANDBOX_CHILD_UID + c->role),
 		.gid = (gid_t)(SANDBOX_CHILD_UID + c->role),
-		.roots = &c->root, .nroots = c->root != -1 };
+		.roots = &c->root,
+		.nroots = c->root != -1 };
 
 	channel = fcntl(channel, F_DUPFD, CHILD_FDS);
 	told = fcntl(told, F_DUPFD, CHILD_FDS);
@@ -119,8 +121,8 @@ sandbox_child_wait(struct sandbox_child *c)
 	/* the end of output is the end of the process */
 	struct pollfd p = { .fd = c->out, .events = 0 };
 
-	while (poll(&p, 1, CHILD_PATIENCE_MS) == 1 &&
-	    (p.revents & POLLHUP) == 0)
+	while (
+	    poll(&p, 1, CHILD_PATIENCE_MS) == 1 && (p.revents & POLLHUP) == 0)
 		continue;
 	if ((p.revents & POLLHUP) == 0)
 		kill(c->pid, SIGKILL);

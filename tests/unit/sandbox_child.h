@@ -15,19 +15,19 @@
 struct sandbox_child {
 	enum proc role;
 	enum sandbox_mode mode;
-	bool user;          /* start as an ordinary user */
-	int root;           /* of readers; -1: none */
+	bool user;                 /* start as an ordinary user */
+	int root;                  /* of readers; -1: none */
 	void (*before)(void *arg); /* with start-up rights; may be NULL */
 	int (*fn)(void *arg);      /* in the sandbox; its exit code */
 	void *arg;
 
 	pid_t pid;
-	int channel;        /* our end of the child's fd 3 */
-	int out;            /* what it writes to standard output */
-	int err;            /* what it logs */
+	int channel;                  /* our end of the child's fd 3 */
+	int out;                      /* what it writes to standard output */
+	int err;                      /* what it logs */
 	struct sandbox_report report; /* as the child got it */
 	bool entered;
-	int status;         /* of waitpid(2) */
+	int status; /* of waitpid(2) */
 	char out_text[4096];
 	char err_text[4096];
 };
@@ -43,7 +43,6 @@ void sandbox_child_run(struct sandbox_child *c);
 
 /* Did the filter end it, as its mode says? */
 bool sandbox_child_killed(const struct sandbox_child *c);
-
 
 /*
  * Group fixtures: a directory with root/ (what readers may read: file,

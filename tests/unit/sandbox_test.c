@@ -152,7 +152,8 @@ work_read_tree(void)
 	while (readdir(d) != NULL)
 		n++;
 	closedir(d);
-	if (n != 3 || fstatat(sandbox_root, "file", &(struct stat){ 0 }, 0) == -1)
+	if (n != 3 ||
+	    fstatat(sandbox_root, "file", &(struct stat) { 0 }, 0) == -1)
 		return (15);
 	/* descriptors of directories outside were opened before: no use */
 	if (openat(sandbox_outside, "secret", O_RDONLY) != -1)
@@ -207,7 +208,7 @@ static size_t
 count_bytes(char *p, size_t size, size_t n, void *arg)
 {
 	*(size_t *)arg += size * n;
-	return (size * n);
+	return ((size * n));
 }
 
 static int engine_fd = -1;
@@ -287,11 +288,14 @@ static void
 serve_channel(struct sandbox_child *c)
 {
 	struct frame_head h = { .length = sizeof(h) | FRAME_FD,
-		.type = MSG_DIAL_OK, .source = PROC_SUP };
+		.type = MSG_DIAL_OK,
+		.source = PROC_SUP };
 	char buf[256], ctl[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec iov = { &h, sizeof(h) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = ctl, .msg_controllen = sizeof(ctl) };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl,
+		.msg_controllen = sizeof(ctl) };
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
 
 	if (read(c->channel, buf, sizeof(buf)) <= 0)
@@ -354,8 +358,12 @@ curl_start(void *arg)
 static void
 check_work(enum proc role, enum sandbox_mode mode, bool user)
 {
-	struct sandbox_child c = { .role = role, .mode = mode, .user = user,
-		.root = sandbox_root, .fn = work, .before = curl_start };
+	struct sandbox_child c = { .role = role,
+		.mode = mode,
+		.user = user,
+		.root = sandbox_root,
+		.fn = work,
+		.before = curl_start };
 	int http[2], client;
 
 	c.arg = &c;
@@ -382,7 +390,7 @@ each(void (*fn)(enum proc role, enum sandbox_mode mode, bool user))
 {
 	for (enum proc role = PROC_WATCH; role < PROC_MAX; role++)
 		for (int user = geteuid() != 0;
-		    role != PROC_CLIENT && user <= 1; user++) {
+		     role != PROC_CLIENT && user <= 1; user++) {
 			fn(role, SANDBOX_ON, user);
 			fn(role, SANDBOX_TRAP, user);
 		}
@@ -408,10 +416,14 @@ static void
 check_act(enum proc role, enum sandbox_mode mode, bool user, unsigned act)
 {
 	unsigned arg = (unsigned)role << 16 | act;
-	struct sandbox_child c = { .role = role, .mode = mode, .user = user,
-		.root = sandbox_root, .fn = try_act, .arg = &arg };
+	struct sandbox_child c = { .role = role,
+		.mode = mode,
+		.user = user,
+		.root = sandbox_root,
+		.fn = try_act,
+		.arg = &arg };
 	int expect = sandbox_act_forbidden(role, act) ? SANDBOX_TRY_REFUSED :
-	    SANDBOX_TRY_ALLOWED;
+							SANDBOX_TRY_ALLOWED;
 
 	sandbox_child_run(&c);
 	if (!c.entered)
@@ -449,9 +461,9 @@ test_acts_are_possible_outside(void **state)
 		"open_above_root", "open_memory", "create", "create_openat2",
 		"mkdir", "unlink", "chmod", "chown", "inotify", "execve",
 		"fork", "socket_inet", "socket_unix", "socket_netlink",
-		"connect", "kill", "unshare", "setns", "chroot", "mount",
-		"bpf", "memfd_create", "mmap_wx", "mprotect_x", "prctl",
-		"setuid", "ioctl" };
+		"connect", "kill", "unshare", "setns", "chroot", "mount", "bpf",
+		"memfd_create", "mmap_wx", "mprotect_x", "prctl", "setuid",
+		"ioctl" };
 	struct sandbox_child c;
 	unsigned arg, found = 0;
 
@@ -459,13 +471,15 @@ test_acts_are_possible_outside(void **state)
 		skip();
 	for (unsigned act = 1; act <= sandbox_act_count(); act++)
 		for (size_t i = 0; i < sizeof(possible) / sizeof(*possible);
-		    i++) {
+		     i++) {
 			if (strcmp(possible[i], sandbox_act_name(act)) != 0)
 				continue;
 			arg = PROC_PUSH << 16 | act;
 			c = (struct sandbox_child) { .role = PROC_PUSH,
-				.mode = SANDBOX_OFF, .root = sandbox_root,
-				.fn = try_act, .arg = &arg };
+				.mode = SANDBOX_OFF,
+				.root = sandbox_root,
+				.fn = try_act,
+				.arg = &arg };
 			sandbox_child_run(&c);
 			if (!WIFEXITED(c.status) ||
 			    WEXITSTATUS(c.status) != SANDBOX_TRY_POSSIBLE)
@@ -479,8 +493,11 @@ test_acts_are_possible_outside(void **state)
 static void
 test_trap_names_the_call(void **state)
 {
-	struct sandbox_child c = { .role = PROC_PLAN, .mode = SANDBOX_TRAP,
-		.user = geteuid() != 0, .root = -1, .fn = try_act };
+	struct sandbox_child c = { .role = PROC_PLAN,
+		.mode = SANDBOX_TRAP,
+		.user = geteuid() != 0,
+		.root = -1,
+		.fn = try_act };
 	unsigned arg = 0;
 
 	for (unsigned act = 1; act <= sandbox_act_count(); act++)

@@ -39,7 +39,7 @@ each(void (*fn)(enum proc role, enum sandbox_mode mode, bool user))
 {
 	for (enum proc role = PROC_WATCH; role < PROC_MAX; role++)
 		for (int user = geteuid() != 0;
-		    role != PROC_CLIENT && user <= 1; user++) {
+		     role != PROC_CLIENT && user <= 1; user++) {
 			fn(role, SANDBOX_ON, user);
 			fn(role, SANDBOX_TRAP, user);
 		}
@@ -56,8 +56,11 @@ nothing(void *arg)
 static void
 check_report(enum proc role, enum sandbox_mode mode, bool user)
 {
-	struct sandbox_child c = { .role = role, .mode = mode, .user = user,
-		.root = sandbox_root, .fn = nothing };
+	struct sandbox_child c = { .role = role,
+		.mode = mode,
+		.user = user,
+		.root = sandbox_root,
+		.fn = nothing };
 	bool as_root = geteuid() == 0 && !user;
 	bool reads = sandbox_role_reads(role);
 
@@ -68,8 +71,10 @@ check_report(enum proc role, enum sandbox_mode mode, bool user)
 	assert_true(c.report.seccomp);
 	assert_true(c.report.no_new_privs);
 	assert_false(c.report.dumpable);
-	assert_int_equal(c.report.uid, as_root ? SANDBOX_CHILD_UID + role :
-	    geteuid() == 0 ? SANDBOX_CHILD_USER : geteuid());
+	assert_int_equal(c.report.uid,
+	    as_root            ? SANDBOX_CHILD_UID + role :
+		geteuid() == 0 ? SANDBOX_CHILD_USER :
+				 geteuid());
 	assert_int_equal(c.report.chrooted, as_root);
 	assert_string_equal(c.report.caps,
 	    as_root && reads && c.report.landlock > 0 ? "dac_read_search" : "");
@@ -91,9 +96,14 @@ test_report(void **state)
 static void
 test_report_fields(void **state)
 {
-	struct sandbox_report r = { .mode = SANDBOX_TRAP, .uid = 47001,
-		.seccomp = true, .landlock = 7, .chrooted = true,
-		.no_new_privs = true, .mdwe = true, .note = "why" };
+	struct sandbox_report r = { .mode = SANDBOX_TRAP,
+		.uid = 47001,
+		.seccomp = true,
+		.landlock = 7,
+		.chrooted = true,
+		.no_new_privs = true,
+		.mdwe = true,
+		.note = "why" };
 	struct buf b = { 0 };
 	struct fields t;
 	char *s;
@@ -125,8 +135,10 @@ test_report_fields(void **state)
 static void
 test_off_only_reports(void **state)
 {
-	struct sandbox_child c = { .role = PROC_PLAN, .mode = SANDBOX_OFF,
-		.root = -1, .fn = nothing };
+	struct sandbox_child c = { .role = PROC_PLAN,
+		.mode = SANDBOX_OFF,
+		.root = -1,
+		.fn = nothing };
 
 	sandbox_child_run(&c);
 	assert_true(c.entered);
@@ -143,9 +155,8 @@ test_off_only_reports(void **state)
 static void
 lose_call(uint32_t nr, uint32_t nr2, int error)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr)),
+	struct sock_filter code[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					  offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 1, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr2, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
@@ -175,14 +186,18 @@ read_without_landlock(void *arg)
 		return (1);
 	if ((fd = tree_open_file(sandbox_root, "sub/deep", NULL)) == -1)
 		return (2);
-	return (openat(sandbox_root, "made", O_CREAT | O_WRONLY, 0644) == -1 ? 3 : 4);
+	return (openat(sandbox_root, "made", O_CREAT | O_WRONLY, 0644) == -1 ?
+		3 :
+		4);
 }
 
 static void
 test_no_landlock(void **state)
 {
-	struct sandbox_child c = { .role = PROC_PUSH, .mode = SANDBOX_ON,
-		.root = sandbox_root, .before = lose_landlock,
+	struct sandbox_child c = { .role = PROC_PUSH,
+		.mode = SANDBOX_ON,
+		.root = sandbox_root,
+		.before = lose_landlock,
 		.fn = read_without_landlock };
 
 	sandbox_child_run(&c);
@@ -198,9 +213,8 @@ test_no_landlock(void **state)
 static void
 lose_seccomp(void *arg)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr)),
+	struct sock_filter code[] = { BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					  offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, args[0])),
@@ -223,8 +237,11 @@ open_secret(void *arg)
 static void
 test_no_seccomp(void **state)
 {
-	struct sandbox_child c = { .role = PROC_PLAN, .mode = SANDBOX_ON,
-		.root = -1, .before = lose_seccomp, .fn = open_secret };
+	struct sandbox_child c = { .role = PROC_PLAN,
+		.mode = SANDBOX_ON,
+		.root = -1,
+		.before = lose_seccomp,
+		.fn = open_secret };
 
 	sandbox_child_run(&c);
 	assert_true(c.entered);
@@ -242,8 +259,8 @@ lose_caps(void *arg)
 	    1 << CAP_FSETID | 1 << CAP_FOWNER | 1 << CAP_SETGID |
 	    1 << CAP_SETUID | 1 << CAP_SETPCAP | 1 << CAP_NET_BIND_SERVICE |
 	    1 << CAP_NET_RAW | 1 << CAP_SYS_CHROOT | 1 << CAP_KILL;
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct h = { .version =
+						  _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct d[2] = { 0 };
 
 	if (arg != NULL)
@@ -256,8 +273,11 @@ lose_caps(void *arg)
 static void
 test_container(void **state)
 {
-	struct sandbox_child c = { .role = PROC_WATCH, .mode = SANDBOX_ON,
-		.root = sandbox_root, .before = lose_caps, .fn = nothing };
+	struct sandbox_child c = { .role = PROC_WATCH,
+		.mode = SANDBOX_ON,
+		.root = sandbox_root,
+		.before = lose_caps,
+		.fn = nothing };
 
 	if (geteuid() != 0)
 		skip();
@@ -274,8 +294,11 @@ test_container(void **state)
 static void
 test_container_without_rights(void **state)
 {
-	struct sandbox_child c = { .role = PROC_WATCH, .mode = SANDBOX_ON,
-		.root = sandbox_root, .before = lose_caps, .fn = nothing,
+	struct sandbox_child c = { .role = PROC_WATCH,
+		.mode = SANDBOX_ON,
+		.root = sandbox_root,
+		.before = lose_caps,
+		.fn = nothing,
 		.arg = sandbox_dir };
 
 	if (geteuid() != 0)
@@ -315,8 +338,11 @@ leave(void *arg)
 static void
 check_exit(enum proc role, enum sandbox_mode mode, bool user)
 {
-	struct sandbox_child c = { .role = role, .mode = mode, .user = user,
-		.root = sandbox_root, .fn = leave };
+	struct sandbox_child c = { .role = role,
+		.mode = mode,
+		.user = user,
+		.root = sandbox_root,
+		.fn = leave };
 
 	sandbox_child_run(&c);
 	assert_true(c.entered);
@@ -372,8 +398,9 @@ attack_as(uid_t uid, pid_t victim)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		if (uid != 0 && (setresgid(uid, uid, uid) == -1 ||
-		    setresuid(uid, uid, uid) == -1))
+		if (uid != 0 &&
+		    (setresgid(uid, uid, uid) == -1 ||
+			setresuid(uid, uid, uid) == -1))
 			_exit(128);
 		if (uid != 0 && uid != SANDBOX_CHILD_UID + PROC_PLAN &&
 		    kill(victim, SIGTERM) == 0)
@@ -388,8 +415,10 @@ attack_as(uid_t uid, pid_t victim)
 static void
 test_neighbours(void **state)
 {
-	struct sandbox_child c = { .role = PROC_PLAN, .mode = SANDBOX_ON,
-		.root = -1, .fn = sit };
+	struct sandbox_child c = { .role = PROC_PLAN,
+		.mode = SANDBOX_ON,
+		.root = -1,
+		.fn = sit };
 
 	if (geteuid() != 0)
 		skip();
@@ -408,8 +437,10 @@ test_neighbours(void **state)
 static void
 test_dies_with_parent(void **state)
 {
-	struct sandbox_child c = { .role = PROC_PLAN, .mode = SANDBOX_ON,
-		.root = -1, .fn = sit };
+	struct sandbox_child c = { .role = PROC_PLAN,
+		.mode = SANDBOX_ON,
+		.root = -1,
+		.fn = sit };
 	struct pollfd p = { .events = POLLIN };
 	int alive[2], hold;
 	pid_t pid;
@@ -432,13 +463,13 @@ test_dies_with_parent(void **state)
 		_exit(0);
 	}
 	close(alive[1]);
-	assert_int_equal(waitpid(pid, &(int){ 0 }, 0), pid);
+	assert_int_equal(waitpid(pid, &(int) { 0 }, 0), pid);
 	p.fd = alive[0];
 	assert_int_equal(poll(&p, 1, 1000), 1);
-	assert_int_equal(read(alive[0], (char[2]){ 0 }, 1), 1);
+	assert_int_equal(read(alive[0], (char[2]) { 0 }, 1), 1);
 	/* the last writer's end */
 	assert_int_equal(poll(&p, 1, 1000), 1);
-	assert_int_equal(read(alive[0], (char[2]){ 0 }, 1), 0);
+	assert_int_equal(read(alive[0], (char[2]) { 0 }, 1), 0);
 	close(alive[0]);
 }
 
@@ -462,8 +493,11 @@ log_something(void *arg)
 static void
 test_log_to_a_file(void **state)
 {
-	struct sandbox_child c = { .role = PROC_PLAN, .mode = SANDBOX_ON,
-		.root = -1, .before = log_to_file, .fn = log_something };
+	struct sandbox_child c = { .role = PROC_PLAN,
+		.mode = SANDBOX_ON,
+		.root = -1,
+		.before = log_to_file,
+		.fn = log_something };
 	struct stat st;
 
 	log_file = sandbox_open_high("log", O_CREAT | O_RDWR | O_APPEND);

@@ -72,8 +72,10 @@ static void
 add_path(struct tarstream *ts, struct buf *out, enum tarstream_type type,
     const char *path, const char *target)
 {
-	struct tarstream_entry e = { .type = type, .path = path,
-		.target = target, .mode = 0755 };
+	struct tarstream_entry e = { .type = type,
+		.path = path,
+		.target = target,
+		.mode = 0755 };
 
 	add(ts, out, &e, -1);
 }
@@ -158,7 +160,8 @@ any_names(void **state)
 	assert_int_equal(n, 253 + RANDOM_NAMES); /* not '/' and not '.' */
 	for (i = 0; i < n; i++) {
 		add_path(ts, &out, TARSTREAM_REG, names[i], NULL);
-		add_path(ts, &out, TARSTREAM_SYMLINK, names[i], names[n - 1 - i]);
+		add_path(ts, &out, TARSTREAM_SYMLINK, names[i],
+		    names[n - 1 - i]);
 	}
 	finish(ts, &out);
 	a = reader(&out);
@@ -192,8 +195,8 @@ gnu_unpack(const struct buf *b)
 		dup2(p[0], 0);
 		close(p[0]);
 		close(p[1]);
-		execlp("tar", "tar", "--warning=no-unknown-keyword", "-xf",
-		    "-", "-C", dir, (char *)NULL);
+		execlp("tar", "tar", "--warning=no-unknown-keyword", "-xf", "-",
+		    "-C", dir, (char *)NULL);
 		_exit(127);
 	}
 	close(p[0]);
@@ -243,8 +246,8 @@ long_names(void **state)
 	(void)state;
 	for (i = 0; i < 2 * n; i++) {
 		for (k = 0; k < lens[i % n]; k++)
-			path[k] = target[k] = k % 90 == 89 &&
-			    k + 1 < lens[i % n] ? '/' : 'n';
+			path[k] = target[k] =
+			    k % 90 == 89 && k + 1 < lens[i % n] ? '/' : 'n';
 		path[k] = target[k] = '\0';
 		if (i < n) {
 			add_path(ts, &out, TARSTREAM_DIR, path, NULL);
@@ -269,8 +272,11 @@ long_names(void **state)
 static void
 header_fields(void **state)
 {
-	struct tarstream_entry e = { .type = TARSTREAM_REG, .path = "f",
-		.mode = 04755, .uid = 4000000, .gid = 70000,
+	struct tarstream_entry e = { .type = TARSTREAM_REG,
+		.path = "f",
+		.mode = 04755,
+		.uid = 4000000,
+		.gid = 70000,
 		.mtime_ns = 1700000000123456789 };
 	struct tarstream *ts = tarstream_new(0);
 	struct buf out = { 0 };
@@ -308,8 +314,11 @@ header_fields(void **state)
 static void
 no_padding(void **state)
 {
-	struct tarstream_entry e = { .type = TARSTREAM_REG, .path = "f",
-		.mode = 0644, .size = 1, .mtime_ns = 1700000000000000000 };
+	struct tarstream_entry e = { .type = TARSTREAM_REG,
+		.path = "f",
+		.mode = 0644,
+		.size = 1,
+		.mtime_ns = 1700000000000000000 };
 	struct tarstream *ts = tarstream_new(0);
 	struct buf out = { 0 };
 
@@ -325,8 +334,10 @@ no_padding(void **state)
 static void
 huge(void **state)
 {
-	struct tarstream_entry e = { .type = TARSTREAM_REG, .path = "huge",
-		.mode = 0644, .size = (int64_t)9 << 30 };
+	struct tarstream_entry e = { .type = TARSTREAM_REG,
+		.path = "huge",
+		.mode = 0644,
+		.size = (int64_t)9 << 30 };
 	struct tarstream *ts = tarstream_new(0);
 	struct buf out = { 0 };
 	struct archive *a;
@@ -365,8 +376,10 @@ fill_file(const char *path, size_t size)
 static void
 torn_case(off_t then, int expect_torn)
 {
-	struct tarstream_entry e = { .type = TARSTREAM_REG, .path = "f",
-		.mode = 0644, .size = 300000 };
+	struct tarstream_entry e = { .type = TARSTREAM_REG,
+		.path = "f",
+		.mode = 0644,
+		.size = 300000 };
 	struct tarstream *ts = tarstream_new(100000);
 	struct buf out = { 0 };
 	struct archive *a;
@@ -415,8 +428,10 @@ torn(void **state)
 static void
 not_torn(void **state)
 {
-	struct tarstream_entry e = { .type = TARSTREAM_REG, .path = "f",
-		.mode = 0644, .size = 200000 };
+	struct tarstream_entry e = { .type = TARSTREAM_REG,
+		.path = "f",
+		.mode = 0644,
+		.size = 200000 };
 	struct tarstream *ts = tarstream_new(0);
 	struct buf out = { 0 };
 
@@ -466,8 +481,10 @@ bad_entries(void **state)
 static void
 pumping(void **state)
 {
-	struct tarstream_entry e = { .type = TARSTREAM_REG, .path = "f",
-		.mode = 0644, .size = 1000000 };
+	struct tarstream_entry e = { .type = TARSTREAM_REG,
+		.path = "f",
+		.mode = 0644,
+		.size = 1000000 };
 	struct tarstream *ts = tarstream_new(0);
 	struct buf out = { 0 };
 	uint8_t chunk[30000];
@@ -478,8 +495,8 @@ pumping(void **state)
 	(void)state;
 	fill_file("f", 1000000);
 	assert_int_equal(pipe2(p, O_NONBLOCK | O_CLOEXEC), 0);
-	assert_int_equal(tarstream_add(ts, &e,
-	    tree_open_file(t.fd, "f", NULL)), 0);
+	assert_int_equal(tarstream_add(ts, &e, tree_open_file(t.fd, "f", NULL)),
+	    0);
 	do {
 		if (fill == TARSTREAM_MORE) {
 			fill = tarstream_fill(ts, MONO_NEVER);
@@ -550,13 +567,15 @@ in_a_sandbox(void **state)
 			for (c = 1; c < 256; c++) {
 				struct tarstream_entry e = {
 					.type = TARSTREAM_SYMLINK,
-					.path = name, .target = name,
-					.mtime_ns = c };
+					.path = name,
+					.target = name,
+					.mtime_ns = c
+				};
 
 				name[1 + c] = (char)(c == '/' ? 'x' : c);
 				if (tarstream_add(ts, &e, -1) != 0 ||
 				    tarstream_fill(ts, MONO_NEVER) !=
-				    TARSTREAM_DONE)
+					TARSTREAM_DONE)
 					_exit(5);
 			}
 			_exit(tarstream_finish(ts) == 0 ? 0 : 6);

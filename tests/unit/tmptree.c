@@ -44,8 +44,8 @@ remove_below(int fd)
 			continue;
 		if (fchmodat(fd, d->d_name, 0700, 0) == -1)
 			continue;
-		sub = openat(fd, d->d_name, O_RDONLY | O_DIRECTORY |
-		    O_NOFOLLOW | O_CLOEXEC);
+		sub = openat(fd, d->d_name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (sub != -1)
 			remove_below(sub);
 		unlinkat(fd, d->d_name, AT_REMOVEDIR);
@@ -74,8 +74,8 @@ tmptree_dir(struct tmptree *t, const char *path, mode_t mode)
 void
 tmptree_file(struct tmptree *t, const char *path, const char *text)
 {
-	int fd = openat(t->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-	    0644);
+	int fd =
+	    openat(t->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));

@@ -89,9 +89,12 @@ trace_error(void *arg, const char *path, int err)
 static struct tree_walk_opts
 trace_opts(struct trace *tr)
 {
-	struct tree_walk_opts o = { .rootfd = t.fd, .arg = tr,
-		.enter = trace_enter, .leave = trace_leave,
-		.entry = trace_entry, .error = trace_error };
+	struct tree_walk_opts o = { .rootfd = t.fd,
+		.arg = tr,
+		.enter = trace_enter,
+		.leave = trace_leave,
+		.entry = trace_entry,
+		.error = trace_error };
 
 	memset(tr, 0, sizeof(*tr));
 	return (o);
@@ -333,8 +336,7 @@ walk_replaced(void **state)
 	o.enter = swap_parent;
 	o.max_fds = 1;
 	trace_run(&o, 0);
-	assert_string_equal(tr.text,
-	    "+p +p/q +p/q/r -p/q/r -p/q !p:116 -p ");
+	assert_string_equal(tr.text, "+p +p/q +p/q/r -p/q/r -p/q !p:116 -p ");
 }
 
 static void
@@ -394,8 +396,7 @@ walk_ignored(void **state)
 	tmptree_file(&t, "x/y/no", "");
 	/* "n" is not even entered, "x" only for what must be kept */
 	ignored_walk("n\ns\nx\n", NULL, "(+x) (+x/y) =x/y/keep -x/y -x ");
-	ignored_walk("*\n!s/t/in\n", "s",
-	    "(+s) (+s/t) s/t/in -s/t -s ");
+	ignored_walk("*\n!s/t/in\n", "s", "(+s) (+s/t) s/t/in -s/t -s ");
 	ignored_walk("s\n", "s/t", "");
 	ignored_walk("s/t/out\n", "s/t", "+s/t s/t/in -s/t ");
 	ignored_walk("s\n!s/t\n", "s/t/in", "s/t/in ");

@@ -174,7 +174,7 @@ test_return_merges(void **state)
 	add(f, "x", 0);
 	add(f, "e/f", 0);
 	watch_sub_next(f->s);
-	add(f, "d", 0);           /* its mode */
+	add(f, "d", 0); /* its mode */
 	add(f, "x", DIRTY_GONE);
 	add(f, "e", DIRTY_TREE);
 	assert_int_equal(watch_sub_take(f->s, 0, 0), 0);
@@ -234,8 +234,7 @@ test_frames(void **state)
 	assert_int_equal(b->upto, 4500);
 	assert_int_equal(watch_sub_take(f->s, 3, 3), 0);
 	for (int i = 0; i < 100; i++) {
-		snprintf(path, sizeof(path), "%03d%0*d", i,
-		    3900, 0);
+		snprintf(path, sizeof(path), "%03d%0*d", i, 3900, 0);
 		add(f, path, 0);
 	}
 	while ((b = watch_sub_next(f->s)) != NULL) {

@@ -37,7 +37,8 @@ test_limit(void **state)
 		skip();
 	}
 	w = world_new();
-	world_sh(w, "for i in 1 2 3 4 5 6 7 8; do mkdir -p d/$i; "
+	world_sh(w,
+	    "for i in 1 2 3 4 5 6 7 8; do mkdir -p d/$i; "
 	    "echo > d/$i/f; done");
 	world_start(w, NULL);
 	assert_int_equal(w->tree->watches, 6);
@@ -48,7 +49,8 @@ test_limit(void **state)
 	usleep(20000);
 	world_sh(w, "for i in 1 2 3 4 5 6 7 8; do echo 2 > d/$i/f; done");
 	world_run(w, 1300);
-	assert_string_equal(world_offered(w, w->sub), "P:d/1/f P:d/2/f "
+	assert_string_equal(world_offered(w, w->sub),
+	    "P:d/1/f P:d/2/f "
 	    "P:d/3/f P:d/4/f P:d/5/f P:d/6/f P:d/7/f P:d/8/f");
 	assert_int_equal(w->warnings, 1);
 	/* the limit is raised: all of it is watched at the next look */

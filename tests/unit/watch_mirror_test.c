@@ -127,7 +127,8 @@ mirror(struct world *w, const struct watch_dirty *d)
 
 	snprintf(to, sizeof(to), "%s/mirror/%s", w->dir, d->path);
 	if (fstatat(w->rootfd, d->path[0] != '\0' ? d->path : ".", &sb,
-	    AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(sb.st_mode) && !tree) {
+		AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(sb.st_mode) && !tree) {
 		if (mkdir(to, 0755) == -1 && errno == EEXIST) {
 			unlink(to);
 			mkdir(to, 0755);
@@ -137,7 +138,8 @@ mirror(struct world *w, const struct watch_dirty *d)
 	}
 	remove_tree(to);
 	/* what is changed meanwhile makes cp fail, and is offered again */
-	snprintf(cmd, sizeof(cmd), "exec 2>/dev/null; cd '%s' && mkdir -p "
+	snprintf(cmd, sizeof(cmd),
+	    "exec 2>/dev/null; cd '%s' && mkdir -p "
 	    "\"$(dirname 'mirror/%s')\" && cp -a%s 'root/%s' 'mirror/%s'",
 	    w->dir, d->path, d->path[0] == '\0' ? "T" : "", d->path, d->path);
 	if (system(cmd) == -1)
@@ -197,10 +199,12 @@ run_seed(unsigned seed, bool lose)
 		world_settle(w);
 		consume(w, &s);
 	} while (w->sub->ndirty > 0);
-	snprintf(cmd, sizeof(cmd), "cd '%s' && diff -r --no-dereference root "
+	snprintf(cmd, sizeof(cmd),
+	    "cd '%s' && diff -r --no-dereference root "
 	    "mirror && cd root && find . -printf '%%p %%y %%m\\n' | sort > "
 	    "../1 && cd ../mirror && find . -printf '%%p %%y %%m\\n' | "
-	    "sort > ../2 && diff ../1 ../2", w->dir);
+	    "sort > ../2 && diff ../1 ../2",
+	    w->dir);
 	if (system(cmd) != 0)
 		fail_msg("seed %u: the mirror differs", seed);
 	assert_int_equal(w->tree->watches, w->tree->nodes);

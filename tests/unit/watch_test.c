@@ -195,7 +195,9 @@ test_attributes(void **state)
 	/* the same again, and a change of the number of names */
 	assert_int_equal(fchmodat(w->rootfd, "a", 0640, 0), 0);
 	assert_int_equal(linkat(w->rootfd, "b", AT_FDCWD, "/tmp/wharf-link",
-	    0) == 0 || errno == EXDEV, 1);
+			     0) == 0 ||
+		errno == EXDEV,
+	    1);
 	unlink("/tmp/wharf-link");
 	world_expect(w, "");
 	assert_int_equal(fchmodat(w->rootfd, "d", 0700, 0), 0);
@@ -271,7 +273,7 @@ test_mkdir_deep(void **state)
 		struct watch_dirty *d = NULL;
 
 		snprintf(path, sizeof(path), "x%d", i);
-		RB_FOREACH(d, watch_paths, &w->sub->paths)
+		RB_FOREACH (d, watch_paths, &w->sub->paths)
 			if (strcmp(d->path, path) == 0)
 				break;
 		assert_non_null(d);
@@ -292,7 +294,8 @@ test_moved_in(void **state)
 {
 	struct world *w = setup(NULL);
 
-	world_sh(w, "mkdir -p ../t/s && for i in $(seq 500); do "
+	world_sh(w,
+	    "mkdir -p ../t/s && for i in $(seq 500); do "
 	    "echo $i > ../t/s/f$i; done && mv ../t t");
 	world_expect(w, "S:t");
 	world_write(w, "t/s/f250", "new");
@@ -304,7 +307,7 @@ static void
 test_rename_dir(void **state)
 {
 	struct world *w = setup("mkdir -p d1/sub; echo > d1/f; "
-	    "echo > d1/sub/g");
+				"echo > d1/sub/g");
 	uint64_t watches = w->tree->watches;
 
 	ren(w, "d1", "d9");
@@ -330,8 +333,10 @@ test_made_and_renamed(void **state)
 	struct world *w = setup("mkdir q");
 
 	for (int i = 0; i < 20; i++) {
-		world_sh(w, "mkdir -p a/b/c; echo > a/b/c/f; mv a q/r%d; "
-		    "mv q/r%d/b q/s%d", i, i, i);
+		world_sh(w,
+		    "mkdir -p a/b/c; echo > a/b/c/f; mv a q/r%d; "
+		    "mv q/r%d/b q/s%d",
+		    i, i, i);
 		world_settle(w);
 	}
 	world_offered(w, w->sub);
@@ -391,8 +396,9 @@ test_type_changes(void **state)
 static void
 test_delete_dir(void **state)
 {
-	struct world *w = setup("mkdir -p big/s; for i in $(seq 300); do "
-	    "echo > big/$i; echo > big/s/$i; done; mkdir empty");
+	struct world *w =
+	    setup("mkdir -p big/s; for i in $(seq 300); do "
+		  "echo > big/$i; echo > big/s/$i; done; mkdir empty");
 
 	world_sh(w, "rm -r big; rmdir empty");
 	world_expect(w, "P:big P:empty");
@@ -406,7 +412,7 @@ static void
 test_hard_links(void **state)
 {
 	struct world *w = setup("mkdir d; echo 1 > d/a; ln d/a d/b; "
-	    "echo 1 > c; echo 1 > ../out; ln ../out e");
+				"echo 1 > c; echo 1 > ../out; ln ../out e");
 
 	world_write(w, "d/a", "2");
 	world_expect(w, "P:d/a P:d/b");
@@ -429,7 +435,7 @@ static void
 test_links_not_followed(void **state)
 {
 	struct world *w = setup("mkdir ../out d; echo > ../out/f; "
-	    "ln -s ../out l; ln -s d m");
+				"ln -s ../out l; ln -s d m");
 
 	world_sh(w, "echo 2 > l/f; echo > m/n");
 	world_expect(w, "P:d/n");
@@ -498,16 +504,19 @@ feed_overflow(struct world *w)
 static void
 test_overflow(void **state)
 {
-	struct world *w = setup("mkdir -p d/e k; for i in $(seq 100); do "
+	struct world *w = setup(
+	    "mkdir -p d/e k; for i in $(seq 100); do "
 	    "echo $i > d/e/$i; done; echo > gone; echo > k/f; echo > same; "
 	    "mkdir away; echo > away/f");
 
-	world_sh(w, "echo x > d/e/50; chmod 600 d/e/51; rm gone d/e/99; "
+	world_sh(w,
+	    "echo x > d/e/50; chmod 600 d/e/51; rm gone d/e/99; "
 	    "echo > new; mkdir -p n/m k2; echo > n/m/f; rm -r k; mv k2 k; "
 	    "mv away there");
 	feed_overflow(w);
 	assert_int_equal(w->overflows, 1);
-	world_expect(w, "P:away P:d/e/50 P:d/e/51 P:d/e/99 P:gone S:k S:n "
+	world_expect(w,
+	    "P:away P:d/e/50 P:d/e/51 P:d/e/99 P:gone S:k S:n "
 	    "P:new S:there");
 	/* every directory is watched where it is now */
 	world_write(w, "there/f", "2");
@@ -576,7 +585,8 @@ test_unreadable(void **state)
 		world_free(w);
 		skip();
 	}
-	world_sh(w, "mkdir -p a b/c; echo > b/c/f; chmod 0 b; "
+	world_sh(w,
+	    "mkdir -p a b/c; echo > b/c/f; chmod 0 b; "
 	    "chmod 755 .. .; chown -R 65534 .; chown 0 b");
 	assert_int_equal(seteuid(65534), 0);
 	world_start(w, NULL);
@@ -657,7 +667,8 @@ test_watch_limit(void **state)
 static void
 test_ignored(void **state)
 {
-	struct world *w = setup("mkdir -p node_modules/a/b .git/objects src "
+	struct world *w = setup(
+	    "mkdir -p node_modules/a/b .git/objects src "
 	    "vendor/keep vendor/x; echo node_modules > .dockerignore; "
 	    "printf '.git\\n*.log\\nvendor\\n!vendor/keep\\nDockerfile\\n"
 	    ".dockerignore\\n' >> .dockerignore; echo FROM x > Dockerfile; "
@@ -665,7 +676,8 @@ test_ignored(void **state)
 
 	/* the root, src, vendor and vendor/keep */
 	assert_int_equal(w->tree->watches, 4);
-	world_sh(w, "echo > node_modules/a/b/f; echo > .git/objects/o; "
+	world_sh(w,
+	    "echo > node_modules/a/b/f; echo > .git/objects/o; "
 	    "echo > x.log; mkdir node_modules/n; echo > vendor/x/f; "
 	    "mkdir -p src/node_modules");
 	world_expect(w, "S:src/node_modules");
@@ -678,7 +690,7 @@ static void
 test_rules_change(void **state)
 {
 	struct world *w = setup("mkdir -p out/deep src; echo > out/deep/f; "
-	    "echo out > .dockerignore");
+				"echo out > .dockerignore");
 
 	assert_int_equal(w->tree->watches, 2);
 	world_sh(w, "echo src > .dockerignore");
@@ -706,7 +718,7 @@ static void
 test_rules_and_moves(void **state)
 {
 	struct world *w = setup("mkdir -p a/x b; echo > a/x/f; echo > a/x/g; "
-	    "printf 'b/x\\n**/c/f\\n' > .dockerignore");
+				"printf 'b/x\\n**/c/f\\n' > .dockerignore");
 
 	ren(w, "a/x", "a/c");
 	world_expect(w, "S:a/c P:a/x");
@@ -728,23 +740,25 @@ test_rules_and_moves(void **state)
 static void
 test_two_services(void **state)
 {
-	struct world *w = setup("mkdir web api; echo > web/f; echo > api/f; "
-	    "echo web > api.Dockerfile.dockerignore; "
-	    "echo api > .dockerignore; echo > api.Dockerfile");
+	struct world *w =
+	    setup("mkdir web api; echo > web/f; echo > api/f; "
+		  "echo web > api.Dockerfile.dockerignore; "
+		  "echo api > .dockerignore; echo > api.Dockerfile");
 	struct watch_sub *api;
 
 	assert_int_equal(w->tree->watches, 2);
 	world_free(w);
 	w = world_new();
-	world_sh(w, "mkdir web api tmp; echo > web/f; echo > api/f; "
+	world_sh(w,
+	    "mkdir web api tmp; echo > web/f; echo > api/f; "
 	    "printf 'web\\ntmp\\n' > api.Dockerfile.dockerignore; "
 	    "printf 'api\\ntmp\\n' > .dockerignore; echo > api.Dockerfile");
 	w->tree = NULL;
 	usleep(15000);
 	world_start(w, "Dockerfile");
 	api = watch_tree_subscribe(w->tree, 2, "./api.Dockerfile");
-	assert_true(watch_rules_is_file(w->tree,
-	    "api.Dockerfile.dockerignore"));
+	assert_true(
+	    watch_rules_is_file(w->tree, "api.Dockerfile.dockerignore"));
 	/* a subscription that comes later begins with everything */
 	w->tree->scanned = false;
 	w->scans = 0;
@@ -789,8 +803,11 @@ test_sync(void **state)
 	assert_false(watch_tree_synced(w->tree, token, &upto));
 	while (!watch_tree_synced(w->tree, token, &upto))
 		watch_tree_step(w->tree);
-	assert_int_equal(watch_entry_find(watch_entry_find(
-	    w->tree->root->node, "x")->node, "y") != NULL, 1);
+	assert_int_equal(watch_entry_find(watch_entry_find(w->tree->root->node,
+					      "x")
+					      ->node,
+			     "y") != NULL,
+	    1);
 	/* the held tree keeps its number back */
 	b = watch_sub_next(w->sub);
 	assert_non_null(b);

@@ -45,7 +45,9 @@ on_gone(void *arg)
 }
 
 static const struct watch_ops ops = { .warning = on_warning,
-	.scanned = on_scanned, .overflow = on_overflow, .gone = on_gone };
+	.scanned = on_scanned,
+	.overflow = on_overflow,
+	.gone = on_gone };
 
 struct world *
 world_new(void)
@@ -123,8 +125,8 @@ world_settle(struct world *w)
 	do {
 		turn(w, 20);
 		assert_true(mono_diff_ms(end, mono_now()) > 0);
-	} while (!w->tree->gone && (!TAILQ_EMPTY(&w->tree->order) ||
-	    watch_scan_busy(w->tree)));
+	} while (!w->tree->gone &&
+	    (!TAILQ_EMPTY(&w->tree->order) || watch_scan_busy(w->tree)));
 }
 
 static int

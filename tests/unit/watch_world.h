@@ -8,7 +8,7 @@
 #include "workers/watch/watch.h"
 
 struct world {
-	char dir[64];  /* holds root/ and what is outside of it */
+	char dir[64]; /* holds root/ and what is outside of it */
 	char root[80];
 	int rootfd;
 	int ifd;

@@ -24,7 +24,8 @@ wire_frame(struct buf *b, unsigned type, unsigned source, uint32_t id,
     const void *payload, size_t len, bool fd)
 {
 	struct frame_head h = { .type = (uint16_t)type,
-		.source = (uint8_t)source, .id = id };
+		.source = (uint8_t)source,
+		.id = id };
 
 	h.length = (uint32_t)(sizeof(h) + len) | (fd ? FRAME_FD : 0);
 	buf_add(b, &h, sizeof(h));
@@ -97,8 +98,8 @@ wire_take(int from, struct buf *b)
 void
 wire_pair(int sv[2])
 {
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    sv), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
+	    0);
 }
 
 static void

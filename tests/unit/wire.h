@@ -39,7 +39,7 @@ struct end {
 	struct frame_head head[END_FRAMES];
 	enum proc source[END_FRAMES];
 	ino_t ino[END_FRAMES]; /* of the frame's fd, 0: none */
-	struct buf bytes;   /* all payloads, one behind the other */
+	struct buf bytes;      /* all payloads, one behind the other */
 	unsigned ends;
 	enum channel_end how;
 	char why[128];

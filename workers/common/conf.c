@@ -12,15 +12,16 @@
 #include "workers/common/conf.h"
 
 /* Room for one more in an array; returns the zeroed new element. */
-#define CONF_GROW(v, n)                                                 \
-	((v) = xreallocarray((v), (n) + 1, sizeof(*(v))),               \
+#define CONF_GROW(v, n)                                   \
+	((v) = xreallocarray((v), (n) + 1, sizeof(*(v))), \
 	    memset(&(v)[n], 0, sizeof(*(v))), &(v)[(n)++])
 
 static struct conf_list
 conf_strings(const struct fields *t, enum field_key key)
 {
-	struct conf_list l = { xcalloc(fields_count(t, key) + 1,
-				   sizeof(char *)), 0 };
+	struct conf_list l = {
+		xcalloc(fields_count(t, key) + 1, sizeof(char *)), 0
+	};
 	struct field f;
 	size_t off = 0;
 
@@ -101,8 +102,7 @@ conf_take_mem(struct conf *c, struct frame *f)
 		close(fd);
 		return (-1);
 	}
-	e->map = mmap(NULL, e->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-	    0);
+	e->map = mmap(NULL, e->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	return (e->map != MAP_FAILED ? 0 : -1);
 }

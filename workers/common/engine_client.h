@@ -9,11 +9,11 @@
 
 /* Valid only inside the callback. */
 struct eng_answer {
-	enum err_code err;  /* 0: the engine has answered */
-	unsigned status;    /* HTTP status of the deciding call */
-	int64_t exit;       /* EXEC */
-	const char *error;  /* the engine's message, or what went wrong; "" */
-	const char *id;     /* CREATE: the container's id; "" */
+	enum err_code err;   /* 0: the engine has answered */
+	unsigned status;     /* HTTP status of the deciding call */
+	int64_t exit;        /* EXEC */
+	const char *error;   /* the engine's message, or what went wrong; "" */
+	const char *id;      /* CREATE: the container's id; "" */
 	const uint8_t *body; /* DATA, when no data callback took it */
 	size_t len;
 };
@@ -21,17 +21,17 @@ struct eng_answer {
 typedef void (*eng_cb)(void *arg, const struct eng_answer *a);
 
 /* A piece of DATA or OUTPUT (stream 1 or 2; 0 for DATA) as it comes. */
-typedef void (*eng_data_cb)(void *arg, unsigned stream, const uint8_t *p,
-    size_t n);
+typedef void (
+    *eng_data_cb)(void *arg, unsigned stream, const uint8_t *p, size_t n);
 
 struct eng_request {
-	enum msg_type type;        /* MSG_ENG_* */
+	enum msg_type type; /* MSG_ENG_* */
 	struct msg_eng m;
 	const struct buf *fields;
-	int fd;                    /* -1: none; taken */
-	size_t max_body;           /* more than that is an ERR_IO */
+	int fd;          /* -1: none; taken */
+	size_t max_body; /* more than that is an ERR_IO */
 	eng_cb cb;
-	eng_data_cb data;          /* may be NULL */
+	eng_data_cb data; /* may be NULL */
 	void *arg;
 };
 

@@ -29,8 +29,8 @@
 #include "workers/common/sandbox_priv.h"
 
 #ifndef PR_SET_MDWE
-#define PR_SET_MDWE		 65
-#define PR_GET_MDWE		 66
+#define PR_SET_MDWE              65
+#define PR_GET_MDWE              66
 #define PR_MDWE_REFUSE_EXEC_GAIN 1
 #endif
 
@@ -73,8 +73,8 @@ sandbox_note(struct sandbox_report *r, const char *fmt, ...)
 static int
 caps_get(uint64_t *permitted, uint64_t *effective)
 {
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct h = { .version =
+						  _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct d[2] = { 0 };
 
 	if (syscall(SYS_capget, &h, d) == -1)
@@ -88,8 +88,8 @@ caps_get(uint64_t *permitted, uint64_t *effective)
 static int
 caps_set(uint64_t caps)
 {
-	struct __user_cap_header_struct h = {
-		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct h = { .version =
+						  _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct d[2] = { 0 };
 	uint64_t permitted, effective;
 
@@ -145,8 +145,8 @@ open_removed_dir(void)
 		snprintf(path, sizeof(path), "%s/.wharf-XXXXXX", bases[i]);
 		if (mkdtemp(path) == NULL)
 			continue;
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
-		    O_CLOEXEC);
+		fd =
+		    open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		/* searched by another uid: "no such file", not "denied" */
 		if (fd != -1 && fchmod(fd, 0555) == -1) {
 			close(fd);
@@ -262,7 +262,8 @@ static int
 drop_rights(const struct sandbox_spec *spec)
 {
 	uint64_t keep = sandbox_role_reads(spec->role) && getuid() != 0 ?
-	    CAP(CAP_DAC_READ_SEARCH) : 0;
+	    CAP(CAP_DAC_READ_SEARCH) :
+	    0;
 
 	if (caps_set(keep) == -1) {
 		log_warn("capset");
@@ -391,7 +392,8 @@ sandbox_enter(const struct sandbox_spec *spec, struct sandbox_report *report)
 	memset(report, 0, sizeof(*report));
 	report->mode = spec->mode;
 	sandbox_probe_root(sandbox_role_reads(spec->role) && spec->nroots > 0 ?
-	    spec->roots[0] : -1);
+		spec->roots[0] :
+		-1);
 	if (spec->mode == SANDBOX_OFF) {
 		sandbox_note(report, "switched off");
 		report_fill(report);
@@ -408,7 +410,8 @@ void
 sandbox_report_fields(const struct sandbox_report *r, struct buf *out)
 {
 	static const char *const modes[] = { [SANDBOX_ON] = "on",
-		[SANDBOX_TRAP] = "trap", [SANDBOX_OFF] = "off" };
+		[SANDBOX_TRAP] = "trap",
+		[SANDBOX_OFF] = "off" };
 
 	fields_add_str(out, F_SB_MODE, modes[r->mode]);
 	fields_add_u64(out, F_SB_UID, r->uid);

@@ -13,7 +13,7 @@
 struct sandbox_spec {
 	enum proc role;
 	enum sandbox_mode mode;
-	uid_t uid;       /* to become, when started as root */
+	uid_t uid; /* to become, when started as root */
 	gid_t gid;
 	const int *roots; /* readers: directories that may be read */
 	size_t nroots;
@@ -27,11 +27,11 @@ struct sandbox_report {
 	unsigned landlock; /* ABI in force, 0: none */
 	bool chrooted;
 	bool no_new_privs;
-	bool dumpable;     /* should be false */
-	bool netns;        /* a network namespace of its own */
+	bool dumpable; /* should be false */
+	bool netns;    /* a network namespace of its own */
 	bool mdwe;
-	char caps[64];     /* "" or "dac_read_search" */
-	char note[160];    /* which wall is missing, and why; "" when none */
+	char caps[64];  /* "" or "dac_read_search" */
+	char note[160]; /* which wall is missing, and why; "" when none */
 };
 
 /*
@@ -55,8 +55,7 @@ void sandbox_report_fields(const struct sandbox_report *r, struct buf *out);
  * standard output when it was refused.  The kernel may end the process first
  * (SIGSYS; SIGABRT in trap mode), which is a refusal too.
  */
-void sandbox_try(enum proc role, unsigned act)
-    __attribute__((noreturn));
+void sandbox_try(enum proc role, unsigned act) __attribute__((noreturn));
 
 /* For the supervisor: how many acts there are, and their names in JSON. */
 unsigned sandbox_act_count(void);

@@ -16,20 +16,20 @@
 
 #ifndef SYS_landlock_create_ruleset
 #define SYS_landlock_create_ruleset 444
-#define SYS_landlock_add_rule	    445
+#define SYS_landlock_add_rule       445
 #define SYS_landlock_restrict_self  446
 #endif
 
-#define LL_VERSION	 (1u << 0) /* flag: ask for the ABI */
-#define LL_PATH_BENEATH	 1	   /* rule type */
-#define LL_FS_READ_FILE	 (1ULL << 2)
-#define LL_FS_READ_DIR	 (1ULL << 3)
-#define LL_FS_ABI1	 ((1ULL << 13) - 1) /* EXECUTE .. MAKE_SYM */
-#define LL_FS_REFER	 (1ULL << 13)	    /* ABI 2 */
-#define LL_FS_TRUNCATE	 (1ULL << 14)	    /* ABI 3 */
-#define LL_FS_IOCTL_DEV	 (1ULL << 15)	    /* ABI 5 */
-#define LL_NET_TCP	 (1ULL << 0 | 1ULL << 1) /* ABI 4: bind, connect */
-#define LL_SCOPE	 (1ULL << 0 | 1ULL << 1) /* ABI 6: abstract, signal */
+#define LL_VERSION      (1u << 0) /* flag: ask for the ABI */
+#define LL_PATH_BENEATH 1         /* rule type */
+#define LL_FS_READ_FILE (1ULL << 2)
+#define LL_FS_READ_DIR  (1ULL << 3)
+#define LL_FS_ABI1      ((1ULL << 13) - 1)      /* EXECUTE .. MAKE_SYM */
+#define LL_FS_REFER     (1ULL << 13)            /* ABI 2 */
+#define LL_FS_TRUNCATE  (1ULL << 14)            /* ABI 3 */
+#define LL_FS_IOCTL_DEV (1ULL << 15)            /* ABI 5 */
+#define LL_NET_TCP      (1ULL << 0 | 1ULL << 1) /* ABI 4: bind, connect */
+#define LL_SCOPE        (1ULL << 0 | 1ULL << 1) /* ABI 6: abstract, signal */
 
 struct ll_ruleset {
 	uint64_t fs;
@@ -66,12 +66,11 @@ ll_rights(int abi, struct ll_ruleset *rs)
 static int
 ll_allow(int set, int root)
 {
-	struct ll_beneath rule = {
-		.allowed = LL_FS_READ_FILE | LL_FS_READ_DIR, .fd = root
-	};
+	struct ll_beneath rule = { .allowed = LL_FS_READ_FILE | LL_FS_READ_DIR,
+		.fd = root };
 
-	return ((int)syscall(SYS_landlock_add_rule, set, LL_PATH_BENEATH,
-	    &rule, 0));
+	return ((
+	    int)syscall(SYS_landlock_add_rule, set, LL_PATH_BENEATH, &rule, 0));
 }
 
 int

@@ -33,10 +33,10 @@
 
 #include "workers/common/sandbox_priv.h"
 
-#define PROBE_FILE   ".wharf-probe"
-#define PROBE_PAGE   4096
+#define PROBE_FILE    ".wharf-probe"
+#define PROBE_PAGE    4096
 #define PROBE_CHANNEL 3 /* WORKER_CHANNEL_FD */
-#define X32_BIT	     0x40000000
+#define X32_BIT       0x40000000
 
 static int probe_root = -1;
 
@@ -100,8 +100,8 @@ act_open_by_handle(void)
 static int
 act_create(void)
 {
-	int fd = openat(probe_dir(), PROBE_FILE, O_CREAT | O_EXCL | O_WRONLY,
-	    0600);
+	int fd =
+	    openat(probe_dir(), PROBE_FILE, O_CREAT | O_EXCL | O_WRONLY, 0600);
 
 	if (fd != -1)
 		unlinkat(probe_dir(), PROBE_FILE, 0);
@@ -113,8 +113,8 @@ act_create_openat2(void)
 {
 	struct open_how how = { .flags = O_CREAT | O_EXCL | O_WRONLY,
 		.mode = 0600 };
-	long fd = syscall(SYS_openat2, probe_dir(), PROBE_FILE, &how,
-	    sizeof(how));
+	long fd =
+	    syscall(SYS_openat2, probe_dir(), PROBE_FILE, &how, sizeof(how));
 
 	if (fd != -1)
 		unlinkat(probe_dir(), PROBE_FILE, 0);
@@ -168,8 +168,8 @@ act_inotify(void)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
 
-	return (fd == -1 ? errno :
-	    verdict(inotify_add_watch(fd, "/", IN_CREATE)));
+	return (
+	    fd == -1 ? errno : verdict(inotify_add_watch(fd, "/", IN_CREATE)));
 }
 
 /* Should it work, false(1) ends with 1: possible. */
@@ -223,8 +223,8 @@ act_connect(void)
 
 	if (connect(PROBE_CHANNEL, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return (EOPNOTSUPP);
-	return (errno == EPERM || errno == EACCES || errno == ENOSYS ? errno :
-	    0);
+	return (
+	    errno == EPERM || errno == EACCES || errno == ENOSYS ? errno : 0);
 }
 
 static int
@@ -245,7 +245,7 @@ act_pidfd_getfd(void)
 	long pidfd = syscall(SYS_pidfd_open, getppid(), 0);
 
 	return (pidfd == -1 ? errno :
-	    verdict(syscall(SYS_pidfd_getfd, pidfd, 0, 0)));
+			      verdict(syscall(SYS_pidfd_getfd, pidfd, 0, 0)));
 }
 
 static int
@@ -255,8 +255,9 @@ act_process_vm(void)
 	struct iovec local = { here, sizeof(here) };
 	struct iovec remote = { &probe_root, sizeof(here) };
 
-	return (verdict_but(process_vm_readv(getppid(), &local, 1, &remote, 1,
-	    0), EFAULT));
+	return (
+	    verdict_but(process_vm_readv(getppid(), &local, 1, &remote, 1, 0),
+		EFAULT));
 }
 
 static int
@@ -280,8 +281,7 @@ act_chroot(void)
 static int
 act_mount(void)
 {
-	return (verdict_but(mount("none", "/", "wharf-none", 0, NULL),
-	    ENODEV));
+	return (verdict_but(mount("none", "/", "wharf-none", 0, NULL), ENODEV));
 }
 
 static int
@@ -317,7 +317,8 @@ static int
 act_perf(void)
 {
 	struct perf_event_attr a = { .type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(a), .exclude_kernel = 1 };
+		.size = sizeof(a),
+		.exclude_kernel = 1 };
 
 	return (verdict(syscall(SYS_perf_event_open, &a, 0, -1, -1, 0)));
 }
@@ -343,8 +344,9 @@ act_mprotect_x(void)
 	void *p = mmap(NULL, PROBE_PAGE, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return (p == MAP_FAILED ? errno :
-	    verdict(mprotect(p, PROBE_PAGE, PROT_READ | PROT_EXEC)));
+	return (p == MAP_FAILED ?
+		errno :
+		verdict(mprotect(p, PROBE_PAGE, PROT_READ | PROT_EXEC)));
 }
 
 static int
@@ -372,7 +374,7 @@ act_foreign_abi(void)
 }
 
 #define ALL_BUT(p) (~PROC_BIT(p))
-#define ALL	   (~0u)
+#define ALL        (~0u)
 
 static const struct {
 	const char *name;

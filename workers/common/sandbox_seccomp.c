@@ -21,7 +21,7 @@
 
 #include "workers/common/sandbox_priv.h"
 
-#define NCALLS	  1024 /* system call numbers that a trap can name */
+#define NCALLS    1024 /* system call numbers that a trap can name */
 #define READ_MASK (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
@@ -38,28 +38,25 @@ struct soft {
 };
 
 /* Every role: its channel, its loop, memory, time, the end. */
-static const int common[] = { SCMP_SYS(read), SCMP_SYS(readv),
-	SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pread64),
-	SCMP_SYS(recvmsg), SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),
-	SCMP_SYS(sendto), SCMP_SYS(shutdown), SCMP_SYS(poll),
-	SCMP_SYS(ppoll), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
-	SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl),
-	SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2), SCMP_SYS(signalfd4),
-	SCMP_SYS(timerfd_create), SCMP_SYS(timerfd_settime),
-	SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(fstat), SCMP_SYS(lseek),
-	SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk),
-	SCMP_SYS(madvise), SCMP_SYS(msync), SCMP_SYS(futex),
+static const int common[] = { SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write),
+	SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(recvmsg),
+	SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
+	SCMP_SYS(shutdown), SCMP_SYS(poll), SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2),
+	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_create1), SCMP_SYS(eventfd2),
+	SCMP_SYS(signalfd4), SCMP_SYS(timerfd_create),
+	SCMP_SYS(timerfd_settime), SCMP_SYS(close), SCMP_SYS(dup),
+	SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(munmap), SCMP_SYS(mremap),
+	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(msync), SCMP_SYS(futex),
 	SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
-	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getpid),
-	SCMP_SYS(gettid), SCMP_SYS(getppid), SCMP_SYS(getuid),
-	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
-	SCMP_SYS(getrandom), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
-	SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(exit),
-	SCMP_SYS(exit_group) };
+	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
+	SCMP_SYS(time), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(getppid),
+	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
+	SCMP_SYS(getegid), SCMP_SYS(getrandom), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
+	SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity), SCMP_SYS(getrusage), SCMP_SYS(sysinfo),
+	SCMP_SYS(exit), SCMP_SYS(exit_group) };
 
 static const int readers[] = { SCMP_SYS(getdents64), SCMP_SYS(newfstatat),
 	SCMP_SYS(statx), SCMP_SYS(readlinkat), SCMP_SYS(fchdir),
@@ -272,8 +269,8 @@ trap_set(void)
 		.sa_flags = SA_SIGINFO };
 
 	for (int i = 0; i < NCALLS; i++)
-		names[i] = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE,
-		    i);
+		names[i] =
+		    seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, i);
 	sigemptyset(&sa.sa_mask);
 	return (sigaction(SIGSYS, &sa, NULL));
 }
@@ -282,15 +279,15 @@ trap_set(void)
 static bool
 seccomp_here(void)
 {
-	return (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != -1 &&
-	    seccomp_api_get() >= 3);
+	return (
+	    prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != -1 && seccomp_api_get() >= 3);
 }
 
 int
 sandbox_seccomp(enum proc role, enum sandbox_mode mode, bool openat2)
 {
-	uint32_t action = mode == SANDBOX_TRAP ? SCMP_ACT_TRAP :
-	    SCMP_ACT_KILL_PROCESS;
+	uint32_t action =
+	    mode == SANDBOX_TRAP ? SCMP_ACT_TRAP : SCMP_ACT_KILL_PROCESS;
 	struct filter f = { 0 };
 
 	if (!seccomp_here())

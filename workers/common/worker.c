@@ -29,7 +29,8 @@ void
 worker_event(struct worker *w, enum event_kind kind,
     const struct conf_service *s, uint64_t job, const struct buf *fields)
 {
-	struct msg_event m = { .kind = kind, .time_ns = wall_now_ns(),
+	struct msg_event m = { .kind = kind,
+		.time_ns = wall_now_ns(),
 		.mono_ns = mono_now().ns };
 	struct buf tail = { 0 };
 
@@ -50,8 +51,10 @@ worker_fence(struct start *st, struct buf *facts)
 	struct sandbox_report report;
 	int *fds = xcalloc(c->nroots + 1, sizeof(*fds));
 	struct sandbox_spec spec = { .role = st->w->ops->role,
-		.mode = st->init.sandbox, .uid = st->init.uid,
-		.gid = st->init.gid, .roots = fds };
+		.mode = st->init.sandbox,
+		.uid = st->init.uid,
+		.gid = st->init.gid,
+		.roots = fds };
 	int r;
 
 	for (size_t i = 0; i < c->nroots; i++)

@@ -38,17 +38,17 @@ struct conf_service {
 	uint32_t service;
 	uint32_t tree;
 	uint32_t engine;
-	uint32_t flags;   /* SERVICE_* */
+	uint32_t flags; /* SERVICE_* */
 	char *name;
 	char *dir;
-	char *dockerfile; /* relative to dir */
-	char *image;      /* the tag that is built */
-	char *container;  /* the container's name */
-	char *target;     /* or NULL */
-	char *network;    /* or NULL: the engine's default */
-	struct conf_list env;   /* K=V */
-	struct conf_list ports; /* [IP:]HOST:CONTAINER[/PROTO] */
-	struct conf_list binds; /* SRC:DST[:MODE] */
+	char *dockerfile;            /* relative to dir */
+	char *image;                 /* the tag that is built */
+	char *container;             /* the container's name */
+	char *target;                /* or NULL */
+	char *network;               /* or NULL: the engine's default */
+	struct conf_list env;        /* K=V */
+	struct conf_list ports;      /* [IP:]HOST:CONTAINER[/PROTO] */
+	struct conf_list binds;      /* SRC:DST[:MODE] */
 	struct conf_list build_args; /* K=V */
 };
 
@@ -56,7 +56,7 @@ struct conf_mem {
 	uint32_t kind; /* enum mem_kind */
 	uint32_t service;
 	size_t size;
-	void *map;     /* shared, read and write */
+	void *map; /* shared, read and write */
 };
 
 struct conf {
@@ -69,7 +69,7 @@ struct conf {
 	size_t nservices;
 	struct conf_mem *mems;
 	size_t nmems;
-	int listener; /* control: the listening socket, else -1 */
+	int listener;     /* control: the listening socket, else -1 */
 	char *docker_dir; /* config: where config.json is, for messages */
 	char *context;    /* config: the context asked for, or NULL */
 };

@@ -22,7 +22,7 @@
 struct config {
 	const char *name; /* the context */
 	const char *from; /* who names it */
-	char *path;	  /* of its meta.json, below docker's directory */
+	char *path;       /* of its meta.json, below docker's directory */
 };
 
 static void __attribute__((format(printf, 3, 4)))
@@ -37,8 +37,7 @@ config_fail(struct worker *w, int code, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	fields_add_str(&tail, F_ERROR, text);
-	channel_send(w->ch, MSG_CONFIG_HOST, 0, 0, &m, tail.data, tail.len,
-	    -1);
+	channel_send(w->ch, MSG_CONFIG_HOST, 0, 0, &m, tail.data, tail.len, -1);
 	buf_free(&tail);
 }
 
@@ -58,8 +57,7 @@ config_answer(struct worker *w, const char *name, const char *path,
 		fields_add_str(&tail, F_PATH, full);
 		free(full);
 	}
-	channel_send(w->ch, MSG_CONFIG_HOST, 0, 0, &m, tail.data, tail.len,
-	    -1);
+	channel_send(w->ch, MSG_CONFIG_HOST, 0, 0, &m, tail.data, tail.len, -1);
 	buf_free(&tail);
 }
 
@@ -156,9 +154,10 @@ config_on_meta(void *arg, struct frame *f)
 	cJSON *root;
 
 	if (rpc_err(f) == ERR_NOT_FOUND) {
-		config_fail(w, EX_NOINPUT, "context \"%s\": context not found: "
-		    "%s/%s: no such file or directory (named by %s)", c->name,
-		    dir, c->path, c->from);
+		config_fail(w, EX_NOINPUT,
+		    "context \"%s\": context not found: "
+		    "%s/%s: no such file or directory (named by %s)",
+		    c->name, dir, c->path, c->from);
 		return;
 	}
 	if (f->head.type != MSG_CONFIG_FILE) {
@@ -170,11 +169,15 @@ config_on_meta(void *arg, struct frame *f)
 	docker = json_at(root, "Endpoints", "docker", NULL);
 	host = json_get(docker, "Host");
 	if (!cJSON_IsObject(docker))
-		config_fail(w, EX_DATAERR, "%s/%s: context \"%s\" has no "
-		    "Endpoints.docker", dir, c->path, c->name);
+		config_fail(w, EX_DATAERR,
+		    "%s/%s: context \"%s\" has no "
+		    "Endpoints.docker",
+		    dir, c->path, c->name);
 	else if (host != NULL && !cJSON_IsString(host))
-		config_fail(w, EX_DATAERR, "%s/%s: Endpoints.docker.Host is "
-		    "not a string", dir, c->path);
+		config_fail(w, EX_DATAERR,
+		    "%s/%s: Endpoints.docker.Host is "
+		    "not a string",
+		    dir, c->path);
 	else
 		config_answer(w, c->name, c->path,
 		    host != NULL ? host->valuestring : "");
@@ -213,8 +216,10 @@ config_on_file(void *arg, struct frame *f)
 	current = json_get(root, "currentContext");
 	if (current != NULL && !cJSON_IsString(current) &&
 	    !cJSON_IsNull(current))
-		config_fail(w, EX_DATAERR, "%s/config.json: currentContext is "
-		    "not a string", w->conf.docker_dir);
+		config_fail(w, EX_DATAERR,
+		    "%s/config.json: currentContext is "
+		    "not a string",
+		    w->conf.docker_dir);
 	else if (!cJSON_IsString(current) || current->valuestring[0] == '\0' ||
 	    strcmp(current->valuestring, "default") == 0)
 		config_answer(w, "default", NULL, "");

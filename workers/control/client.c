@@ -218,7 +218,8 @@ client_late(struct client *c, mono_t now)
 {
 	if (c->frames == 0)
 		return (mono_diff_ms(now, c->since) >= CLIENT_HELLO_MS ?
-			"said nothing valid in time" : NULL);
+			"said nothing valid in time" :
+			NULL);
 	if (channel_pending(c->ch) == 0) {
 		c->stalled_at = 0;
 		return (NULL);
@@ -229,7 +230,8 @@ client_late(struct client *c, mono_t now)
 		return (NULL);
 	}
 	return (mono_diff_ms(now, c->stalled) >= CLIENT_HELLO_MS ?
-		"did not end a frame in time" : NULL);
+		"did not end a frame in time" :
+		NULL);
 }
 
 static void
@@ -261,8 +263,8 @@ client_new(struct control *ct, int fd, uid_t uid)
 	c->uid = uid;
 	c->admin = verb_is_admin(uid, ct->w->owner);
 	c->since = mono_now();
-	c->ch = channel_new(ct->w->loop, fd, PROC_CONTROL, PROC_CLIENT, &ops,
-	    c);
+	c->ch =
+	    channel_new(ct->w->loop, fd, PROC_CONTROL, PROC_CLIENT, &ops, c);
 	channel_set_limit(c->ch, CLIENT_QUEUE_MAX);
 	c->next = ct->clients;
 	ct->clients = c;

@@ -38,7 +38,8 @@ command_on_answer(void *arg, struct frame *f)
 	if (rpc_err(f) == ERR_WORKER_LOST && r->order.verb == DO_SYNC)
 		loop_timer_in_ms(l, &r->again, ORDER_AGAIN_MS, command_ask, r);
 	else if (rpc_err(f) == ERR_WORKER_LOST)
-		request_done(r, EX_TEMPFAIL, "the process that did this has "
+		request_done(r, EX_TEMPFAIL,
+		    "the process that did this has "
 		    "died; whether it is done is not known: see the status");
 	else if (f->head.type == MSG_OK || f->head.type == MSG_ERR)
 		command_pass_on(r, f);
@@ -83,7 +84,7 @@ command_count_open(const struct control *ct)
 
 	for (const struct client *c = ct->clients; c != NULL; c = c->next)
 		for (const struct request *r = c->requests;
-		    r != NULL && !c->admin; r = r->next)
+		     r != NULL && !c->admin; r = r->next)
 			n += r->type == MSG_CTL_DO;
 	return (n);
 }
@@ -118,8 +119,8 @@ command_do(struct request *r)
 	if (r->order.timeout_ms > ORDER_TIMEOUT_MAX)
 		r->order.timeout_ms = ORDER_TIMEOUT_MAX;
 	if (r->order.timeout_ms != 0) {
-		r->deadline = mono_add_ms(mono_now(),
-		    (int64_t)r->order.timeout_ms);
+		r->deadline =
+		    mono_add_ms(mono_now(), (int64_t)r->order.timeout_ms);
 		loop_timer_set(ct->w->loop, &r->timer,
 		    mono_add_ms(r->deadline, ORDER_GRACE_MS),
 		    command_on_deadline, r);

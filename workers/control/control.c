@@ -22,8 +22,7 @@ control_new(struct worker *w)
 	ct->counter = conf_mem(&w->conf, MEM_COUNTER, 0);
 	if (ct->counter == NULL)
 		log_warnx("event numbers are not kept");
-	ct->ring = ring_new(RING_BYTES, RING_COUNT,
-	    counter_load(ct->counter));
+	ct->ring = ring_new(RING_BYTES, RING_COUNT, counter_load(ct->counter));
 	ct->gather = gather_new(ct);
 	if (listen_start(ct) == -1) {
 		control_free(ct);

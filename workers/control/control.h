@@ -13,19 +13,19 @@
 #include "workers/common/worker.h"
 #include "workers/control/ring.h"
 
-#define CLIENTS_MAX	  256 /* spec/security.md R14 */
+#define CLIENTS_MAX       256 /* spec/security.md R14 */
 #define CLIENTS_RESERVED  32  /* of these, for root and the owner alone */
-#define CLIENTS_PER_UID	  32
+#define CLIENTS_PER_UID   32
 #define CLIENTS_PER_ADMIN 128
 #define CLIENT_QUEUE_MAX  (1024 * 1024)
-#define CLIENT_HELLO_MS	  2000 /* for the first frame, and for half a one */
-#define CLIENT_SWEEP_MS	  250
-#define ACCEPT_PAUSE_MS	  250  /* when fds or memory are gone */
-#define ORDERS_OPEN_MAX	  192  /* at plan, for those who are not admin */
-#define ORDER_GRACE_MS	  200  /* for plan to say itself what is missing */
-#define ORDER_AGAIN_MS	  50   /* before a lost order is given again */
-#define STATUS_WAIT_MS	  1000 /* for a process that runs */
-#define STATUS_DOWN_MS	  50   /* for one that does not */
+#define CLIENT_HELLO_MS   2000 /* for the first frame, and for half a one */
+#define CLIENT_SWEEP_MS   250
+#define ACCEPT_PAUSE_MS   250  /* when fds or memory are gone */
+#define ORDERS_OPEN_MAX   192  /* at plan, for those who are not admin */
+#define ORDER_GRACE_MS    200  /* for plan to say itself what is missing */
+#define ORDER_AGAIN_MS    50   /* before a lost order is given again */
+#define STATUS_WAIT_MS    1000 /* for a process that runs */
+#define STATUS_DOWN_MS    50   /* for one that does not */
 #define STATUS_BYTES_MAX  (768 * 1024)
 
 struct control;
@@ -35,8 +35,8 @@ struct request {
 	struct request *next;
 	struct client *client;
 	enum msg_type type;
-	uint32_t id;	/* the client's */
-	uint32_t asked;	/* ours, at plan or the supervisor; 0: none */
+	uint32_t id;    /* the client's */
+	uint32_t asked; /* ours, at plan or the supervisor; 0: none */
 	uint64_t round; /* CTL_STATUS: answered by this gathering */
 	struct msg_do order;
 	struct buf tail;
@@ -51,14 +51,14 @@ struct client {
 	struct channel *ch;
 	uid_t uid;
 	bool admin;
-	bool dropped;	  /* freed as soon as the loop is out of its channel */
+	bool dropped; /* freed as soon as the loop is out of its channel */
 	mono_t since;
-	uint64_t frames;  /* valid ones */
+	uint64_t frames;     /* valid ones */
 	uint64_t stalled_at; /* `frames` when half a frame was seen */
-	mono_t stalled;	     /* since when */
+	mono_t stalled;      /* since when */
 	struct request *requests;
-	uint32_t monitor;	/* id of its CTL_MONITOR, 0: none */
-	uint64_t cursor;	/* number of the next event it gets */
+	uint32_t monitor;       /* id of its CTL_MONITOR, 0: none */
+	uint64_t cursor;        /* number of the next event it gets */
 	struct loop_timer more; /* it gets the rest in the next turn */
 };
 

@@ -26,8 +26,8 @@ listen_find_silent(struct control *ct, bool any_uid, uid_t uid, bool admins)
 	struct client *found = NULL;
 
 	for (struct client *c = ct->clients; c != NULL; c = c->next)
-		if (c->frames == 0 && !c->dropped && (any_uid ?
-		    admins || !c->admin : c->uid == uid))
+		if (c->frames == 0 && !c->dropped &&
+		    (any_uid ? admins || !c->admin : c->uid == uid))
 			found = c; /* newest first, so the last is the oldest */
 	return (found);
 }

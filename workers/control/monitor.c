@@ -7,22 +7,23 @@
  */
 #include "workers/control/control.h"
 
-#define MONITOR_BURST 256	   /* events in one turn of the loop */
+#define MONITOR_BURST 256          /* events in one turn of the loop */
 #define MONITOR_QUEUE (256 * 1024) /* bytes that may wait in its channel */
 
 static int
 monitor_send(struct client *c, uint64_t seq, const struct msg_event *e,
     const void *fields, size_t len)
 {
-	struct msg_ctl_event m = { .seq = seq, .time_ns = e->time_ns,
-		.mono_ns = e->mono_ns, .kind = e->kind };
+	struct msg_ctl_event m = { .seq = seq,
+		.time_ns = e->time_ns,
+		.mono_ns = e->mono_ns,
+		.kind = e->kind };
 	struct buf tail = { 0 };
 	int r;
 
 	buf_add(&tail, fields, len);
 	fields_add_str(&tail, F_RUN, c->ct->w->conf.run);
-	r = rpc_answer(c->ch, c->monitor, MSG_CTL_EVENT, F_MORE, &m, &tail,
-	    -1);
+	r = rpc_answer(c->ch, c->monitor, MSG_CTL_EVENT, F_MORE, &m, &tail, -1);
 	buf_free(&tail);
 	return (r);
 }
@@ -32,7 +33,8 @@ static int
 monitor_send_lost(struct client *c, uint64_t from, uint64_t to)
 {
 	struct msg_event e = { .kind = EVENT_MONITOR_LOST,
-		.time_ns = wall_now_ns(), .mono_ns = mono_now().ns };
+		.time_ns = wall_now_ns(),
+		.mono_ns = mono_now().ns };
 	struct buf tail = { 0 };
 	int r;
 
@@ -83,8 +85,8 @@ monitor_start(struct client *c, uint32_t id, const struct msg_monitor *m)
 	c->cursor = next;
 	if (m->flags & MONITOR_SINCE) {
 		/* a number yet to come is one of another run: show all */
-		c->cursor = m->since > next ? ring_first(c->ct->ring) :
-					      m->since;
+		c->cursor =
+		    m->since > next ? ring_first(c->ct->ring) : m->since;
 		if (c->cursor == 0)
 			c->cursor = 1; /* the first number there is */
 	}

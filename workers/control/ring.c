@@ -74,18 +74,18 @@ ring_copy_fields(uint8_t *dst, const struct fields *from)
 }
 
 void
-ring_add(struct ring *r, const struct msg_event *m,
-    const struct fields *fields)
+ring_add(struct ring *r, const struct msg_event *m, const struct fields *fields)
 {
-	size_t room = fields->len < RING_FIELDS_MAX ? fields->len :
-						      RING_FIELDS_MAX;
+	size_t room =
+	    fields->len < RING_FIELDS_MAX ? fields->len : RING_FIELDS_MAX;
 	struct ring_event *e = xcalloc(1, sizeof(*e) + room);
 
 	e->len = ring_copy_fields(e->fields, fields);
 	e->m = *m;
 	e->seq = r->next;
-	while (r->first != r->next && (r->next - r->first == r->count ||
-	    r->bytes + sizeof(*e) + e->len > r->bytes_max))
+	while (r->first != r->next &&
+	    (r->next - r->first == r->count ||
+		r->bytes + sizeof(*e) + e->len > r->bytes_max))
 		ring_drop_first(r);
 	r->slots[e->seq % r->count] = e;
 	r->bytes += sizeof(*e) + e->len;

@@ -189,7 +189,7 @@ part_is_down(const struct part *p)
 	struct field f;
 
 	for (const struct item *it = p->g->parts[0].items; it != NULL;
-	    it = it->next) {
+	     it = it->next) {
 		t = (struct fields) { it->fields.data, it->fields.len };
 		if (it->m.kind == STATUS_WORKER && fields_get(&t, F_NAME, &f) &&
 		    f.len == strlen(name) && memcmp(f.str, name, f.len) == 0)
@@ -330,7 +330,7 @@ tell_items(const struct gather *g, struct request *r, uint32_t kinds)
 {
 	for (size_t i = 0; i < NSOURCES; i++)
 		for (const struct item *it = g->parts[i].items; it != NULL;
-		    it = it->next)
+		     it = it->next)
 			if (kinds & (1u << it->m.kind))
 				rpc_answer(r->client->ch, r->id, MSG_CTL_ITEM,
 				    F_MORE, &it->m, &it->fields, -1);

@@ -13,9 +13,9 @@
 #include "workers/engine/body.h"
 #include "workers/engine/http.h"
 
-#define BODY_BLOCK   512
-#define BODY_MAGIC   257   /* where "ustar" stands in a tar's first block */
-#define BODY_LINGER  10000 /* ms from end-of-file to BODY_END */
+#define BODY_BLOCK  512
+#define BODY_MAGIC  257   /* where "ustar" stands in a tar's first block */
+#define BODY_LINGER 10000 /* ms from end-of-file to BODY_END */
 
 struct body {
 	struct loop *loop;
@@ -100,8 +100,7 @@ body_first(struct body *b)
 	size_t k;
 
 	while (b->have < BODY_BLOCK) {
-		k = body_read_pipe(b, b->first + b->have,
-		    BODY_BLOCK - b->have);
+		k = body_read_pipe(b, b->first + b->have, BODY_BLOCK - b->have);
 		if (k == 0)
 			break;
 		b->have += k;

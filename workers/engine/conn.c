@@ -22,8 +22,7 @@ conns_alive(int fd)
 void
 conns_put(struct conns *c, int fd)
 {
-	if (c->n == CONNS_MAX ||
-	    fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
+	if (c->n == CONNS_MAX || fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
 		close(fd);
 	else
 		c->fds[c->n++] = fd;

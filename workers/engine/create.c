@@ -50,8 +50,7 @@ create_labels(cJSON *parent, const char *key, const struct conf_service *s,
 {
 	cJSON *l = json_add_obj(parent, key);
 
-	if (l == NULL ||
-	    create_add_str(l, LABEL_SERVICE, s->name, w) == -1 ||
+	if (l == NULL || create_add_str(l, LABEL_SERVICE, s->name, w) == -1 ||
 	    create_add_str(l, LABEL_DIR, s->dir, w) == -1 ||
 	    create_add_str(l, LABEL_ROLE, role, w) == -1)
 		return (-1);
@@ -86,8 +85,10 @@ create_port(cJSON *exposed, cJSON *bindings, const char *text, struct why w)
 	char host[32];
 
 	if (spec_port_parse(text, &p) == -1)
-		return (why_not(w, "port %s: expected "
-				   "[[IP:]HOST:]PORT[/tcp|udp|sctp]", text));
+		return (why_not(w,
+		    "port %s: expected "
+		    "[[IP:]HOST:]PORT[/tcp|udp|sctp]",
+		    text));
 	for (unsigned i = 0; i <= (unsigned)(p.port_last - p.port); i++) {
 		if (p.host == 0)
 			host[0] = '\0';
@@ -96,8 +97,8 @@ create_port(cJSON *exposed, cJSON *bindings, const char *text, struct why w)
 			    p.host_last);
 		else
 			snprintf(host, sizeof(host), "%u", p.host + i);
-		if (create_port_pair(exposed, bindings, &p, p.port + i,
-			host) == -1)
+		if (create_port_pair(exposed, bindings, &p, p.port + i, host) ==
+		    -1)
 			return (-1);
 	}
 	return (0);
@@ -137,15 +138,17 @@ create_host_config(cJSON *body, const struct conf_service *s,
 		return (-1);
 	for (size_t i = 0; i < s->binds.n; i++) {
 		if (!spec_is_bind(s->binds.v[i]))
-			return (why_not(w, "bind %s: expected "
-			    "/SRC:/DST[:MODE]", s->binds.v[i]));
+			return (why_not(w,
+			    "bind %s: expected "
+			    "/SRC:/DST[:MODE]",
+			    s->binds.v[i]));
 		if (create_push_str(binds, s->binds.v[i], "bind", w) == -1)
 			return (-1);
 	}
 	if (s->network != NULL) {
 		if (!spec_is_name(s->network))
-			return (why_not(w, "network %s: no such name",
-			    s->network));
+			return (
+			    why_not(w, "network %s: no such name", s->network));
 		if (json_add_str(host, "NetworkMode", s->network) == -1)
 			return (-1);
 	}
@@ -227,8 +230,7 @@ create_param_json(struct buf *out, const char *key, cJSON *o)
 
 /* "K=V" is {"K":"V"}; a lone K takes the engine's default: null. */
 static int
-create_build_args(const struct conf_service *s, struct buf *out,
-    struct why w)
+create_build_args(const struct conf_service *s, struct buf *out, struct why w)
 {
 	cJSON *o = cJSON_CreateObject();
 	char *key, *eq;
@@ -259,8 +261,8 @@ create_build_args(const struct conf_service *s, struct buf *out,
 }
 
 int
-create_build_query(const struct conf_service *s, bool no_cache,
-    struct buf *out, char *why, size_t size)
+create_build_query(const struct conf_service *s, bool no_cache, struct buf *out,
+    char *why, size_t size)
 {
 	struct why w = { why, size };
 	cJSON *o = cJSON_CreateObject(), *labels;
@@ -282,8 +284,9 @@ create_build_query(const struct conf_service *s, bool no_cache,
 	if (s->target != NULL)
 		create_param(out, "target", s->target);
 	/* a network that only RUN steps of this host can have */
-	if (s->network != NULL && (strcmp(s->network, "host") == 0 ||
-				      strcmp(s->network, "none") == 0))
+	if (s->network != NULL &&
+	    (strcmp(s->network, "host") == 0 ||
+		strcmp(s->network, "none") == 0))
 		create_param(out, "networkmode", s->network);
 	if (create_param_json(out, "labels", labels) == -1)
 		return (-1);
@@ -293,8 +296,8 @@ create_build_query(const struct conf_service *s, bool no_cache,
 static void
 create_filter_label(cJSON *arr, const char *key, const char *value)
 {
-	char *text = value != NULL ? xasprintf("%s=%s", key, value) :
-				     xstrdup(key);
+	char *text =
+	    value != NULL ? xasprintf("%s=%s", key, value) : xstrdup(key);
 
 	/* bytes that are not UTF-8 are in no label of ours */
 	json_push_str(arr, text);
@@ -333,8 +336,10 @@ create_exec_who(cJSON *body, const struct fields *req, struct why w)
 		if (spec_is_workdir(dir))
 			r = create_add_str(body, "WorkingDir", dir, w);
 		else
-			r = why_not(w, "working directory %s: must be "
-				       "absolute and not below /proc", dir);
+			r = why_not(w,
+			    "working directory %s: must be "
+			    "absolute and not below /proc",
+			    dir);
 	}
 	free(user);
 	free(dir);

@@ -13,8 +13,8 @@ demux_head_done(struct demux *d)
 {
 	const uint8_t *h = d->head;
 
-	if (h[0] >= sizeof(streams) / sizeof(streams[0]) ||
-	    h[1] != 0 || h[2] != 0 || h[3] != 0)
+	if (h[0] >= sizeof(streams) / sizeof(streams[0]) || h[1] != 0 ||
+	    h[2] != 0 || h[3] != 0)
 		return (-1);
 	d->left = (uint32_t)h[4] << 24 | (uint32_t)h[5] << 16 |
 	    (uint32_t)h[6] << 8 | h[7];
@@ -24,8 +24,7 @@ demux_head_done(struct demux *d)
 }
 
 int
-demux_feed(struct demux *d, const void *data, size_t n, demux_cb cb,
-    void *arg)
+demux_feed(struct demux *d, const void *data, size_t n, demux_cb cb, void *arg)
 {
 	const uint8_t *p = data;
 	size_t k;

@@ -15,18 +15,18 @@
 #include "workers/engine/http.h"
 #include "workers/engine/jsonsplit.h"
 
-#define ENGINE_API_MAX	 "1.51" /* the newest that is known to fit */
-#define ENGINE_SHORT_MS	 30000	/* calls that are answered at once */
-#define ENGINE_JSON_MAX	 (8 * 1024 * 1024) /* bytes of a JSON answer */
-#define ENGINE_QUEUE_MAX 256 /* requests that wait */
-#define ENGINE_RUN_MAX	 40  /* requests that run at once */
-#define ENGINE_HIGH	 (1024 * 1024) /* bytes queued: answers pause */
+#define ENGINE_API_MAX   "1.51"            /* the newest that is known to fit */
+#define ENGINE_SHORT_MS  30000             /* calls that are answered at once */
+#define ENGINE_JSON_MAX  (8 * 1024 * 1024) /* bytes of a JSON answer */
+#define ENGINE_QUEUE_MAX 256               /* requests that wait */
+#define ENGINE_RUN_MAX   40                /* requests that run at once */
+#define ENGINE_HIGH      (1024 * 1024)     /* bytes queued: answers pause */
 
 enum state_phase {
-	STATE_WAIT,    /* for the next try */
+	STATE_WAIT, /* for the next try */
 	STATE_PING,
 	STATE_VERSION,
-	STATE_EVENTS,  /* the event stream is being opened */
+	STATE_EVENTS, /* the event stream is being opened */
 	STATE_UP,
 };
 
@@ -34,8 +34,8 @@ struct state {
 	enum state_phase phase;
 	bool announced; /* what was told last */
 	uint64_t epoch;
-	unsigned tries;	 /* since it was up for a while */
-	bool hangs;	 /* the last ping got no answer */
+	unsigned tries;  /* since it was up for a while */
+	bool hangs;      /* the last ping got no answer */
 	mono_t answered; /* the last ping that did */
 	mono_t up_since;
 	mono_t refused_since;
@@ -73,7 +73,7 @@ struct engine {
 	struct state state;
 	struct events events;
 	struct gate *gate;
-	struct job *jobs; /* in the order they came */
+	struct job *jobs;       /* in the order they came */
 	bool in_run, run_again; /* jobs_run() */
 	struct loop_timer drain;
 };

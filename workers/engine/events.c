@@ -53,9 +53,9 @@ events_action(const char *action)
 		const char *theirs, *ours;
 	} known[] = { { "create", NULL }, { "start", NULL }, { "die", NULL },
 		{ "died", "die" }, { "stop", NULL }, { "restart", NULL },
-		{ "destroy", NULL }, { "remove", "destroy" },
-		{ "kill", NULL }, { "pause", NULL }, { "unpause", NULL },
-		{ "rename", NULL }, { "oom", NULL }, { "exec_create", NULL },
+		{ "destroy", NULL }, { "remove", "destroy" }, { "kill", NULL },
+		{ "pause", NULL }, { "unpause", NULL }, { "rename", NULL },
+		{ "oom", NULL }, { "exec_create", NULL },
 		{ "exec", "exec_start" }, { "exec_start", NULL },
 		{ "exec_die", NULL }, { "exec_died", "exec_die" } };
 	size_t n = strcspn(action, ":");
@@ -94,7 +94,8 @@ events_forward(struct engine *e, const struct conf_service *s,
 	const char *id = json_str(actor, "ID");
 	const char *name = json_str(attrs, "name");
 	struct msg_eng_event m = { .engine = e->conf->instance,
-		.service = s->service, .time_ns = time_ns };
+		.service = s->service,
+		.time_ns = time_ns };
 	struct buf tail = { 0 };
 
 	fields_add_str(&tail, F_TYPE, "container");
@@ -168,7 +169,8 @@ events_on_data(void *arg, struct http_req *r, const void *p, size_t n)
 		return (HTTP_PAUSE);
 	}
 	return (jsonsplit_feed(&ev->split, p, n, events_on_object, e) == -1 ?
-		HTTP_ABORT : 0);
+		HTTP_ABORT :
+		0);
 }
 
 static void
@@ -202,7 +204,8 @@ void
 events_open(struct engine *e)
 {
 	static const struct http_ops ops = { .headers = events_on_headers,
-		.data = events_on_data, .done = events_on_done };
+		.data = events_on_data,
+		.done = events_on_done };
 	struct events *ev = &e->events;
 	struct buf filter = { 0 };
 	char since[32], *path;
@@ -213,8 +216,8 @@ events_open(struct engine *e)
 		ev->since_ns = wall_now_ns();
 	spec_since(since, sizeof(since), ev->since_ns);
 	create_filter(NULL, &filter);
-	path = engine_path(e, "/events?since=%s&%.*s", since,
-	    (int)filter.len, (const char *)filter.data);
+	path = engine_path(e, "/events?since=%s&%.*s", since, (int)filter.len,
+	    (const char *)filter.data);
 	buf_free(&filter);
 	ev->req = http_start(e->http, "GET", path, NULL, 0, &ops, e);
 	free(path);

@@ -12,9 +12,9 @@
 #include "workers/engine/spec.h"
 #include "workers/shared/json.h"
 
-#define EXEC_POLLS    8  /* while it still runs after its output's end */
-#define EXEC_POLL_MS  10 /* doubled each time */
-#define EXEC_SLOW_MS  120000
+#define EXEC_POLLS   8  /* while it still runs after its output's end */
+#define EXEC_POLL_MS 10 /* doubled each time */
+#define EXEC_SLOW_MS 120000
 
 static int
 exec_check(struct job *j, char *why, size_t size)
@@ -79,8 +79,8 @@ exec_inspect(void *arg)
 {
 	struct job *j = arg;
 
-	job_http(j, "GET", engine_path(j->e, "/exec/%s/json", j->exec_id),
-	    NULL, ENGINE_SHORT_MS, SINK_COLLECT, exec_inspected);
+	job_http(j, "GET", engine_path(j->e, "/exec/%s/json", j->exec_id), NULL,
+	    ENGINE_SHORT_MS, SINK_COLLECT, exec_inspected);
 }
 
 static void
@@ -112,9 +112,8 @@ exec_go(struct job *j)
 	char why[256];
 	char *body = create_exec_body(&j->f, why, sizeof(why));
 
-	job_http(j, "POST",
-	    engine_path(j->e, "/containers/%s/exec", j->cid), body,
-	    EXEC_SLOW_MS, SINK_COLLECT, exec_created);
+	job_http(j, "POST", engine_path(j->e, "/containers/%s/exec", j->cid),
+	    body, EXEC_SLOW_MS, SINK_COLLECT, exec_created);
 	free(body);
 }
 

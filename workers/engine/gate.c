@@ -57,8 +57,7 @@ bool
 gate_knows(const struct gate *g, const char *id, const struct conf_service *s)
 {
 	for (size_t i = 0; i < GATE_MAX; i++)
-		if (g->known[i].service == s &&
-		    strcmp(g->known[i].id, id) == 0)
+		if (g->known[i].service == s && strcmp(g->known[i].id, id) == 0)
 			return (true);
 	return (false);
 }
@@ -88,7 +87,7 @@ gate_check(const struct engine *e, const struct buf *json,
 	cJSON *o = json_parse(json->data, json->len, ENGINE_JSON_MAX, NULL);
 	const cJSON *l = json_obj(json_obj(o, "Config"), "Labels");
 	bool ours = engine_service_by_labels(e, json_str(l, LABEL_SERVICE),
-	    json_str(l, LABEL_DIR), json_str(l, LABEL_ROLE)) == s;
+			json_str(l, LABEL_DIR), json_str(l, LABEL_ROLE)) == s;
 
 	cJSON_Delete(o);
 	return (ours);
@@ -102,8 +101,8 @@ gate_check_image(const struct engine *e, const struct buf *json,
 	const cJSON *l = json_obj(json_obj(o, "Config"), "Labels");
 	const char *name = json_str(l, LABEL_SERVICE);
 	const char *dir = json_str(l, LABEL_DIR);
-	bool ours = name != NULL && dir != NULL &&
-	    strcmp(name, s->name) == 0 && strcmp(dir, s->dir) == 0;
+	bool ours = name != NULL && dir != NULL && strcmp(name, s->name) == 0 &&
+	    strcmp(dir, s->dir) == 0;
 
 	cJSON_Delete(o);
 	return (ours);
@@ -116,7 +115,7 @@ gate_image_has_other_tags(const struct buf *json, const struct conf_service *s)
 	const cJSON *tag;
 	bool other = false;
 
-	cJSON_ArrayForEach(tag, json_arr(o, "RepoTags"))
+	cJSON_ArrayForEach (tag, json_arr(o, "RepoTags"))
 		if (!cJSON_IsString(tag) ||
 		    strcmp(tag->valuestring, s->image) != 0)
 			other = true;

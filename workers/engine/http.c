@@ -10,8 +10,8 @@
 #include "log.h"
 #include "workers/engine/http_priv.h"
 
-#define HTTP_IDLE_MAX	 8 /* connections kept for the next request */
-#define HTTP_DIALS_MAX	 6 /* fewer than DIAL's cap in msg.def */
+#define HTTP_IDLE_MAX  8 /* connections kept for the next request */
+#define HTTP_DIALS_MAX 6 /* fewer than DIAL's cap in msg.def */
 
 int
 http_global_init(void)
@@ -88,8 +88,8 @@ http_go(struct http_req *r)
 {
 	struct http *h = r->http;
 
-	r->waits = conns_spare(&h->conns) == 0 &&
-	    (r->no_fd || h->open <= h->running);
+	r->waits =
+	    conns_spare(&h->conns) == 0 && (r->no_fd || h->open <= h->running);
 	if (r->waits) {
 		http_dial(h);
 		return;
@@ -216,9 +216,10 @@ http_on_fd(void *arg, uint32_t ev)
 
 	http_act(s->http, s->fd,
 	    ((ev & EPOLLIN) ? CURL_CSELECT_IN : 0) |
-	    ((ev & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
-	    ((ev & (EPOLLERR | EPOLLHUP)) ?
-		    CURL_CSELECT_IN | CURL_CSELECT_ERR : 0));
+		((ev & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
+		((ev & (EPOLLERR | EPOLLHUP)) ?
+			CURL_CSELECT_IN | CURL_CSELECT_ERR :
+			0));
 }
 
 static int
@@ -318,8 +319,7 @@ http_set_sockets(struct http_req *r)
 
 struct http_req *
 http_start(struct http *h, const char *method, const char *path,
-    const char *json, int64_t timeout_ms, const struct http_ops *ops,
-    void *arg)
+    const char *json, int64_t timeout_ms, const struct http_ops *ops, void *arg)
 {
 	struct http_req *r = xcalloc(1, sizeof(*r));
 
@@ -382,12 +382,10 @@ http_new(struct loop *l, const struct http_conf *conf)
 		fatalx("curl_multi_init");
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, http_on_socket);
 	curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION,
-	    http_on_set_timer);
+	curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, http_on_set_timer);
 	curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
 	curl_multi_setopt(h->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS,
-	    (long)HTTP_IDLE_MAX);
+	curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)HTTP_IDLE_MAX);
 	return (h);
 }
 

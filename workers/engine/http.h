@@ -94,7 +94,7 @@ void http_set_timeout(struct http_req *r, int64_t timeout_ms);
 /* What is known of the answer; the status is 0 before there is one. */
 unsigned http_status(const struct http_req *r);
 int http_errnum(const struct http_req *r);
-const char *http_error(const struct http_req *r); /* text of a failure */
+const char *http_error(const struct http_req *r);       /* text of a failure */
 const char *http_header_api(const struct http_req *r);  /* or NULL */
 const char *http_header_stat(const struct http_req *r); /* or NULL */
 

@@ -15,10 +15,10 @@ struct http {
 	struct http_conf conf;
 	CURLM *multi;
 	struct loop_timer timer; /* libcurl's */
-	struct loop_timer kick;	 /* something was resumed */
+	struct loop_timer kick;  /* something was resumed */
 	struct conns conns;
 	struct http_req *reqs;
-	unsigned open;	  /* sockets in libcurl's hands */
+	unsigned open;    /* sockets in libcurl's hands */
 	unsigned running; /* requests in libcurl's hands */
 	unsigned dials;
 };

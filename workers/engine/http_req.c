@@ -170,8 +170,8 @@ http_set_method(struct http_req *r, const char *method)
 {
 	CURL *e = r->easy;
 
-	r->idempotent = strcmp(method, "GET") == 0 ||
-	    strcmp(method, "HEAD") == 0;
+	r->idempotent =
+	    strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 	if (strcmp(method, "HEAD") == 0)
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 	else if (r->ops->body != NULL) {

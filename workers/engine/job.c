@@ -8,9 +8,9 @@
 #include "workers/engine/spec.h"
 #include "workers/shared/json.h"
 
-#define JOB_ERROR_MAX	(64 * 1024) /* bytes of an error's answer */
+#define JOB_ERROR_MAX   (64 * 1024) /* bytes of an error's answer */
 #define JOB_MESSAGE_MAX 4096
-#define JOB_DRAIN_MS	5
+#define JOB_DRAIN_MS    5
 
 static const struct job_op *
 job_op_of(enum msg_type type)
@@ -20,7 +20,7 @@ job_op_of(enum msg_type type)
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		for (const struct job_op *o = lists[i]; o->type != MSG_NONE;
-		    o++)
+		     o++)
 			if (o->type == type)
 				return (o);
 	fatalx("no such job: %u", type);
@@ -68,10 +68,11 @@ job_fail(struct job *j, enum err_code code, const char *why)
 }
 
 void
-job_done(struct job *j, unsigned status, int64_t exit_code,
-    const char *error, const char *container_id)
+job_done(struct job *j, unsigned status, int64_t exit_code, const char *error,
+    const char *container_id)
 {
-	struct msg_eng_done m = { .status = status, .exit = exit_code,
+	struct msg_eng_done m = { .status = status,
+		.exit = exit_code,
 		.bytes = j->bytes };
 	struct buf tail = { 0 };
 
@@ -88,8 +89,7 @@ job_done(struct job *j, unsigned status, int64_t exit_code,
 char *
 engine_message(const struct buf *answer)
 {
-	cJSON *o = json_parse(answer->data, answer->len, ENGINE_JSON_MAX,
-	    NULL);
+	cJSON *o = json_parse(answer->data, answer->len, ENGINE_JSON_MAX, NULL);
 	const char *msg = json_str(o, "message");
 	char *s;
 	size_t n;
@@ -101,7 +101,8 @@ engine_message(const struct buf *answer)
 		if (n > JOB_MESSAGE_MAX)
 			n = JOB_MESSAGE_MAX;
 		s = answer->data != NULL ?
-		    xstrndup((const char *)answer->data, n) : xstrdup("");
+		    xstrndup((const char *)answer->data, n) :
+		    xstrdup("");
 	}
 	cJSON_Delete(o);
 	for (n = strlen(s); n > 0 && strchr(" \r\n", s[n - 1]) != NULL;)
@@ -142,8 +143,7 @@ job_created_id(struct job *j, unsigned status)
 void
 job_send_data(struct job *j, const void *p, size_t n)
 {
-	channel_send(j->e->w->ch, MSG_ENG_DATA, F_MORE, j->id, NULL, p, n,
-	    -1);
+	channel_send(j->e->w->ch, MSG_ENG_DATA, F_MORE, j->id, NULL, p, n, -1);
 	j->bytes += n;
 }
 
@@ -206,8 +206,8 @@ job_on_output(void *arg, unsigned stream, const void *p, size_t n)
 	memcpy(j->head + j->head_len, p, k);
 	j->head_len += k;
 	j->bytes += n;
-	return (channel_send(j->e->w->ch, MSG_ENG_OUTPUT, F_MORE, j->id, &m,
-	    p, n, -1));
+	return (channel_send(j->e->w->ch, MSG_ENG_OUTPUT, F_MORE, j->id, &m, p,
+	    n, -1));
 }
 
 static int
@@ -226,8 +226,8 @@ job_on_data(void *arg, struct http_req *r, const void *p, size_t n)
 		return (HTTP_PAUSE);
 	}
 	if (j->sink == SINK_OUTPUT) {
-		j->bad_frames = demux_feed(&j->demux, p, n, job_on_output,
-				    j) == -1;
+		j->bad_frames =
+		    demux_feed(&j->demux, p, n, job_on_output, j) == -1;
 		return (j->bad_frames ? HTTP_ABORT : 0);
 	}
 	if (j->limit != 0 && j->bytes + n > j->limit) {
@@ -281,8 +281,8 @@ job_on_done(void *arg, struct http_req *r, enum http_result res)
 
 	j->req = NULL;
 	free(j->stat);
-	j->stat = http_header_stat(r) != NULL ? xstrdup(http_header_stat(r)) :
-						NULL;
+	j->stat =
+	    http_header_stat(r) != NULL ? xstrdup(http_header_stat(r)) : NULL;
 	if (res == HTTP_OK)
 		j->then(j, http_status(r));
 	else if (res == HTTP_NO_CONN && !j->committed)
@@ -298,7 +298,8 @@ job_http(struct job *j, const char *method, char *path, const char *json,
 	static const struct http_ops plain = { .data = job_on_data,
 		.done = job_on_done };
 	static const struct http_ops upload = { .data = job_on_data,
-		.body = job_on_read, .done = job_on_done };
+		.body = job_on_read,
+		.done = job_on_done };
 
 	j->answer.len = 0;
 	j->sink = sink;
@@ -318,8 +319,7 @@ job_on_inspected(struct job *j, unsigned status)
 		return;
 	}
 	if (!gate_check(j->e, &j->answer, j->service)) {
-		job_fail(j, ERR_REFUSED,
-		    "not a container of this service");
+		job_fail(j, ERR_REFUSED, "not a container of this service");
 		return;
 	}
 	gate_add(j->e->gate, j->cid, j->service);
@@ -361,7 +361,7 @@ jobs_run(struct engine *e)
 		for (j = e->jobs; j != NULL; j = j->next)
 			running += j->running;
 		for (j = e->jobs; j != NULL && running < ENGINE_RUN_MAX;
-		    j = next) {
+		     j = next) {
 			next = j->next;
 			if (job_is_ready(j)) {
 				job_start(j);
@@ -442,13 +442,11 @@ job_new(struct engine *e, struct frame *f)
 static int
 job_check(struct job *j, char *why, size_t size)
 {
-	if (j->service == NULL ||
-	    j->service->engine != j->e->conf->instance) {
+	if (j->service == NULL || j->service->engine != j->e->conf->instance) {
 		strlcpy(why, "no such service on this engine", size);
 		return (-1);
 	}
-	if (j->op->gated &&
-	    (j->cid == NULL || !spec_is_container_id(j->cid))) {
+	if (j->op->gated && (j->cid == NULL || !spec_is_container_id(j->cid))) {
 		strlcpy(why, "no container id", size);
 		return (-1);
 	}
@@ -480,8 +478,8 @@ job_on_request(struct engine *e, struct frame *f)
 		return;
 	}
 	if (f->fd != -1)
-		j->body = body_new(e->w->loop, frame_take_fd(f), job_on_body,
-		    j);
+		j->body =
+		    body_new(e->w->loop, frame_take_fd(f), job_on_body, j);
 	jobs_run(e);
 }
 

@@ -41,13 +41,13 @@ struct job {
 	const struct conf_service *service;
 	struct buf tail;
 	struct fields f; /* in tail */
-	char *cid;	 /* CONTAINER_ID, or NULL */
-	char *name;	 /* NAME, or NULL */
-	char *path;	 /* PATH, or NULL */
+	char *cid;       /* CONTAINER_ID, or NULL */
+	char *name;      /* NAME, or NULL */
+	char *path;      /* PATH, or NULL */
 	bool running;
-	bool paused;	/* the answer waits for the channel */
+	bool paused;    /* the answer waits for the channel */
 	bool committed; /* something may have happened at the engine */
-	bool body_on;	/* the request that takes the body is on its way */
+	bool body_on;   /* the request that takes the body is on its way */
 	bool too_big;
 	struct body *body;
 	bool body_ready;
@@ -56,7 +56,7 @@ struct job {
 	enum job_sink sink;
 	uint64_t limit; /* bytes for the asker, 0: none */
 	struct buf answer;
-	char *stat; /* X-Docker-Container-Path-Stat of the last answer */
+	char *stat;     /* X-Docker-Container-Path-Stat of the last answer */
 	uint64_t bytes; /* sent to the asker */
 	/* exec */
 	struct demux demux;
@@ -90,8 +90,8 @@ void jobs_free(struct engine *e);
  * One request of a job; `then` gets its status.  Takes path.  An answer with
  * a status of 300 or more is always collected.
  */
-void job_http(struct job *j, const char *method, char *path,
-    const char *json, int64_t timeout_ms, enum job_sink sink, job_next then);
+void job_http(struct job *j, const char *method, char *path, const char *json,
+    int64_t timeout_ms, enum job_sink sink, job_next then);
 
 /* The end of a job: each frees it. */
 void job_done(struct job *j, unsigned status, int64_t exit_code,

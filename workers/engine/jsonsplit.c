@@ -41,8 +41,8 @@ jsonsplit_is_gap(char c)
 }
 
 int
-jsonsplit_feed(struct jsonsplit *s, const void *data, size_t n,
-    jsonsplit_cb cb, void *arg)
+jsonsplit_feed(struct jsonsplit *s, const void *data, size_t n, jsonsplit_cb cb,
+    void *arg)
 {
 	const char *p = data;
 	size_t i, start = 0;

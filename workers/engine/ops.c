@@ -12,8 +12,8 @@
 #include "workers/shared/json.h"
 
 #define OPS_GET_MAX  (1024 * 1024) /* bytes of a tar that is read */
-#define OPS_STOP_MAX 300	   /* s: the longest stop time */
-#define OPS_SLOW_MS  120000	   /* start, remove, beyond the stop time */
+#define OPS_STOP_MAX 300           /* s: the longest stop time */
+#define OPS_SLOW_MS  120000        /* start, remove, beyond the stop time */
 
 char *
 engine_path(const struct engine *e, const char *fmt, ...)
@@ -67,8 +67,7 @@ ops_image_name(const struct job *j, char *id, size_t size)
 		id[f.len] = '\0';
 		return (spec_is_image_ref(id) ? id : NULL);
 	}
-	return (j->name != NULL && spec_is_image_ref(j->name) ? j->name :
-								NULL);
+	return (j->name != NULL && spec_is_image_ref(j->name) ? j->name : NULL);
 }
 
 /* The network that is meant: the service's, or one that every engine has. */
@@ -89,7 +88,9 @@ ops_network(const struct job *j, char *name, size_t size)
 		if (strcmp(name, builtin[i]) == 0)
 			return (name);
 	return (j->service->network != NULL &&
-		    strcmp(name, j->service->network) == 0 ? name : NULL);
+		    strcmp(name, j->service->network) == 0 ?
+		name :
+		NULL);
 }
 
 static int
@@ -115,8 +116,7 @@ ops_check_inspect(struct job *j, char *why, size_t size)
 		n = ops_network(j, tmp, sizeof(tmp));
 		if (n != NULL && spec_is_name(n))
 			return (0);
-		return (ops_refuse(why, size,
-		    "not a network of this service"));
+		return (ops_refuse(why, size, "not a network of this service"));
 	default:
 		return (ops_refuse(why, size, "unknown thing to inspect"));
 	}
@@ -137,8 +137,7 @@ ops_inspected_id(struct job *j, unsigned status)
 	gate_add(j->e->gate, j->cid, j->service);
 	for (size_t off = 0; off < j->answer.len; off += 65536)
 		job_send_data(j, j->answer.data + off,
-		    j->answer.len - off < 65536 ? j->answer.len - off :
-						  65536);
+		    j->answer.len - off < 65536 ? j->answer.len - off : 65536);
 	job_done_status(j, status);
 }
 
@@ -262,7 +261,8 @@ ops_check_container(struct job *j, char *why, size_t size)
 	case ENG_OP_KILL:
 		if (ops_signal(j->m.arg) != NULL)
 			return (0);
-		return (ops_refuse(why, size, "signal is not HUP, INT, KILL, "
+		return (ops_refuse(why, size,
+		    "signal is not HUP, INT, KILL, "
 		    "USR1, USR2 or TERM"));
 	case ENG_OP_RENAME:
 		if (j->name != NULL &&
@@ -297,12 +297,11 @@ ops_container(struct job *j)
 		path = engine_path(e, "/containers/%s/start", id);
 		break;
 	case ENG_OP_STOP:
-		path = engine_path(e, "/containers/%s/stop?t=%u", id,
-		    j->m.arg);
+		path = engine_path(e, "/containers/%s/stop?t=%u", id, j->m.arg);
 		break;
 	case ENG_OP_RESTART:
-		path = engine_path(e, "/containers/%s/restart?t=%u", id,
-		    j->m.arg);
+		path =
+		    engine_path(e, "/containers/%s/restart?t=%u", id, j->m.arg);
 		break;
 	case ENG_OP_KILL:
 		path = engine_path(e, "/containers/%s/kill?signal=%s", id,
@@ -336,8 +335,8 @@ static char *
 ops_archive(struct job *j)
 {
 	char *u = ops_url(j->path);
-	char *path = engine_path(j->e, "/containers/%s/archive?path=%s",
-	    j->cid, u);
+	char *path =
+	    engine_path(j->e, "/containers/%s/archive?path=%s", j->cid, u);
 
 	free(u);
 	return (path);
@@ -417,8 +416,7 @@ ops_image_inspected(struct job *j, unsigned status)
 	}
 	ops_image_name(j, id, sizeof(id));
 	/* an image with one tag is removed by its id, whosever tag it is */
-	if (j->m.op == ENG_OP_IMAGE_REMOVE &&
-	    (j->m.flags & ENG_FORCE) == 0 &&
+	if (j->m.op == ENG_OP_IMAGE_REMOVE && (j->m.flags & ENG_FORCE) == 0 &&
 	    gate_image_has_other_tags(&j->answer, j->service)) {
 		job_fail(j, ERR_REFUSED, "somebody has tagged this image");
 		return;

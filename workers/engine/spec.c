@@ -263,6 +263,6 @@ spec_base64(const char *s, struct buf *out)
 			buf_add(out, &byte, 1);
 		}
 	}
-	return (strspn(s, "=") == strlen(s) && strlen(s) <= 2 && n < 6 ? 0 :
-									  -1);
+	return (
+	    strspn(s, "=") == strlen(s) && strlen(s) <= 2 && n < 6 ? 0 : -1);
 }

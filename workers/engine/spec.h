@@ -50,7 +50,7 @@ int spec_api_cmp(const char *a, const char *b);
  * side is one port, and the engine chooses from the host's.
  */
 struct port_spec {
-	char ip[48];   /* "" when none was given */
+	char ip[48];              /* "" when none was given */
 	uint16_t host, host_last; /* 0: the engine chooses */
 	uint16_t port, port_last;
 	const char *proto;

@@ -14,17 +14,17 @@
 #include "workers/engine/spec.h"
 #include "workers/shared/json.h"
 
-#define STATE_FIRST_MS	 100   /* first wait, doubled each time */
-#define STATE_LAST_MS	 5000
-#define STATE_PING_MS	 3000  /* an answer's time while it is down */
-#define STATE_ALIVE_MS	 2500  /* between pings while it is up */
+#define STATE_FIRST_MS   100 /* first wait, doubled each time */
+#define STATE_LAST_MS    5000
+#define STATE_PING_MS    3000  /* an answer's time while it is down */
+#define STATE_ALIVE_MS   2500  /* between pings while it is up */
 #define STATE_ALIVE_WAIT 2500  /* an answer's time then */
-#define STATE_HANG_MS	 30000 /* silent so long: what runs is given up */
+#define STATE_HANG_MS    30000 /* silent so long: what runs is given up */
 #define STATE_SUSPECT_MS 100
-#define STATE_EVENTS_MS	 2000 /* go on when events send no headers */
-#define STATE_STABLE_MS	 1000 /* up so long: begin the waits anew */
-#define STATE_STALE_MS	 30000 /* refused so long: a stale socket file? */
-#define STATE_ERROR_MAX	 1024  /* bytes of an engine's words that are told */
+#define STATE_EVENTS_MS  2000  /* go on when events send no headers */
+#define STATE_STABLE_MS  1000  /* up so long: begin the waits anew */
+#define STATE_STALE_MS   30000 /* refused so long: a stale socket file? */
+#define STATE_ERROR_MAX  1024  /* bytes of an engine's words that are told */
 
 static void state_ping(struct engine *e);
 static void state_on_timer(void *arg);
@@ -157,8 +157,7 @@ state_fail(struct engine *e, const char *why)
 	http_forget_conns(e->http);
 	state_announce_down(e, why);
 	/* a stopped or swamped engine may go on: no build is thrown away */
-	if (!s->hangs ||
-	    mono_diff_ms(mono_now(), s->answered) >= STATE_HANG_MS)
+	if (!s->hangs || mono_diff_ms(mono_now(), s->answered) >= STATE_HANG_MS)
 		jobs_abort(e, why);
 	state_wait(e);
 }
@@ -211,8 +210,8 @@ state_up(struct engine *e)
 	s->phase = STATE_UP;
 	s->refused = false;
 	s->up_since = mono_now();
-	loop_timer_in_ms(e->w->loop, &s->timer, STATE_ALIVE_MS,
-	    state_on_timer, e);
+	loop_timer_in_ms(e->w->loop, &s->timer, STATE_ALIVE_MS, state_on_timer,
+	    e);
 	state_announce_up(e);
 	jobs_run(e);
 }
@@ -222,8 +221,8 @@ state_events_open(struct engine *e)
 {
 	/* this is inside a callback of libcurl */
 	if (e->state.phase == STATE_EVENTS)
-		loop_timer_in_ms(e->w->loop, &e->state.timer, 0,
-		    state_on_timer, e);
+		loop_timer_in_ms(e->w->loop, &e->state.timer, 0, state_on_timer,
+		    e);
 }
 
 void
@@ -292,8 +291,8 @@ state_on_version(void *arg, struct http_req *r, enum http_result res)
 	s->version = xstrndup(version != NULL ? version : "?", 128);
 	cJSON_Delete(o);
 	s->phase = STATE_EVENTS;
-	loop_timer_in_ms(e->w->loop, &s->timer, STATE_EVENTS_MS,
-	    state_on_timer, e);
+	loop_timer_in_ms(e->w->loop, &s->timer, STATE_EVENTS_MS, state_on_timer,
+	    e);
 	events_open(e);
 }
 
@@ -307,8 +306,8 @@ state_ask_version(struct engine *e)
 
 	s->phase = STATE_VERSION;
 	s->body.len = 0;
-	s->req = http_start(e->http, "GET", path, NULL, ENGINE_SHORT_MS, &ops,
-	    e);
+	s->req =
+	    http_start(e->http, "GET", path, NULL, ENGINE_SHORT_MS, &ops, e);
 	free(path);
 }
 
@@ -348,8 +347,8 @@ state_on_alive(struct engine *e, struct http_req *r, enum http_result res)
 	}
 	if (mono_diff_ms(mono_now(), s->up_since) >= STATE_STABLE_MS)
 		s->tries = 0;
-	loop_timer_in_ms(e->w->loop, &s->timer, STATE_ALIVE_MS,
-	    state_on_timer, e);
+	loop_timer_in_ms(e->w->loop, &s->timer, STATE_ALIVE_MS, state_on_timer,
+	    e);
 	jobs_run(e);
 }
 

@@ -31,11 +31,9 @@ upload_put(struct job *j)
 	j->body_on = true;
 	/* never copyUIDGID: old engines look the user up on the host */
 	job_http(j, "PUT",
-	    engine_path(j->e,
-		"/containers/%s/archive?path=%.*s%s", j->cid, (int)b.len,
-		(const char *)b.data,
-		j->m.flags & ENG_OVERWRITE ? "" :
-					     "&noOverwriteDirNonDir=1"),
+	    engine_path(j->e, "/containers/%s/archive?path=%.*s%s", j->cid,
+		(int)b.len, (const char *)b.data,
+		j->m.flags & ENG_OVERWRITE ? "" : "&noOverwriteDirNonDir=1"),
 	    NULL, 0, SINK_DROP, job_done_status);
 	buf_free(&b);
 }
@@ -63,15 +61,14 @@ upload_build(struct job *j)
 	struct buf q = { 0 };
 	char why[256];
 
-	if (create_build_query(j->service, (j->m.flags & ENG_NO_CACHE) != 0,
-		&q, why, sizeof(why)) == -1) {
+	if (create_build_query(j->service, (j->m.flags & ENG_NO_CACHE) != 0, &q,
+		why, sizeof(why)) == -1) {
 		job_fail(j, ERR_INVALID, why);
 		return;
 	}
 	j->body_on = true;
 	job_http(j, "POST",
-	    engine_path(j->e, "/build?%.*s", (int)q.len,
-		(const char *)q.data),
+	    engine_path(j->e, "/build?%.*s", (int)q.len, (const char *)q.data),
 	    NULL, 0, SINK_ASKER, job_done_status);
 	buf_free(&q);
 }

@@ -195,9 +195,10 @@ build_pump(void *arg)
 
 	do {
 		if ((r = context_stream(b->context, b->tar, deadline)) == -1) {
-			build_abort(b, RESULT_FAILED, errno == EBADMSG ?
-			    "a pattern of the ignore file cannot be matched" :
-			    strerror(errno));
+			build_abort(b, RESULT_FAILED,
+			    errno == EBADMSG ?
+				"a pattern of the ignore file cannot be matched" :
+				strerror(errno));
 			return;
 		}
 		p = tarstream_pump(b->tar, b->pipe_w);
@@ -239,8 +240,11 @@ static int
 build_open(struct build *b)
 {
 	struct context_opts o = { .rootfd = b->root->fd,
-		.ignore = b->rules.ignore, .dockerfile = b->conf->dockerfile,
-		.ignorefile = b->rules.file, .epoch = 1, .arg = b,
+		.ignore = b->rules.ignore,
+		.dockerfile = b->conf->dockerfile,
+		.ignorefile = b->rules.file,
+		.epoch = 1,
+		.arg = b,
 		.note = build_note };
 
 	if ((b->manifest = manifest_new()) == NULL)
@@ -257,7 +261,9 @@ build_send(struct build *b)
 	struct eng_request q = { .type = MSG_ENG_BUILD,
 		.m = { .service = b->conf->service,
 		    .flags = b->flags & JOB_NO_CACHE ? ENG_NO_CACHE : 0 },
-		.cb = build_on_answer, .data = build_on_data, .arg = b };
+		.cb = build_on_answer,
+		.data = build_on_data,
+		.arg = b };
 	int p[2];
 
 	if (pipe2(p, O_CLOEXEC) == -1) {
@@ -291,7 +297,7 @@ build_on_memory(void *arg, struct frame *f)
 		b->map = NULL;
 		build_answer(b, RESULT_RETRY, strerror(errno), -1);
 	} else if (rules_load(&b->rules, b->root->fd, b->conf->dockerfile,
-		    error, sizeof(error)) == -1)
+		       error, sizeof(error)) == -1)
 		build_answer(b, RESULT_FAILED, error, -1);
 	else if (build_open(b) == -1)
 		build_answer(b, RESULT_RETRY, strerror(errno), -1);

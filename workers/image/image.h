@@ -12,8 +12,8 @@
 /* The classic builder's answer as it comes: lines of JSON. */
 struct output {
 	struct buf line;
-	char image_id[80];   /* from aux, or "Successfully built" */
-	char error[512];     /* of errorDetail */
+	char image_id[80]; /* from aux, or "Successfully built" */
+	char error[512];   /* of errorDetail */
 	unsigned step, steps;
 	/* A line for people, without its newline. */
 	void (*text)(void *arg, const char *s, size_t n);
@@ -46,8 +46,8 @@ struct build {
 	struct manifest *manifest;
 	struct context *context;
 	struct tarstream *tar;
-	int pipe_w;      /* -1: closed */
-	bool streamed;   /* the whole context is in the pipe */
+	int pipe_w;    /* -1: closed */
+	bool streamed; /* the whole context is in the pipe */
 	struct loop_timer slice;
 	struct output out;
 };

@@ -16,9 +16,11 @@ act_ask(struct service *s, enum msg_type type, enum eng_op op, uint32_t flags,
 {
 	struct buf b = { 0 };
 	struct eng_request q = { .type = type,
-		.m = { .service = s->conf->service, .op = op,
-		    .flags = flags },
-		.fields = &b, .fd = -1, .max_body = BODY_MAX, .cb = cb,
+		.m = { .service = s->conf->service, .op = op, .flags = flags },
+		.fields = &b,
+		.fd = -1,
+		.max_body = BODY_MAX,
+		.cb = cb,
 		.arg = s };
 	uint32_t id;
 
@@ -41,8 +43,8 @@ act_failed(struct service *s, const char *what, const struct eng_answer *a)
 	if (eng_is_away(a))
 		plan_retry(s, what);
 	else
-		plan_fail(s, "%s: %s", what, log_escape(esc, sizeof(esc),
-		    a->error, strlen(a->error)));
+		plan_fail(s, "%s: %s", what,
+		    log_escape(esc, sizeof(esc), a->error, strlen(a->error)));
 }
 
 /*
@@ -50,8 +52,7 @@ act_failed(struct service *s, const char *what, const struct eng_answer *a)
  * that was killed has to clear up first, and then the next rung, a new one.
  */
 static void
-act_not_started(struct service *s, const char *what,
-    const struct eng_answer *a)
+act_not_started(struct service *s, const char *what, const struct eng_answer *a)
 {
 	char esc[160];
 
@@ -174,4 +175,3 @@ act_restart(struct service *s)
 	act_ask(s, MSG_ENG_INSPECT, ENG_OP_CONTAINER, 0,
 	    act_on_restart_inspected);
 }
-

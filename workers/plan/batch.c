@@ -19,13 +19,14 @@ void
 batch_take(struct service *s)
 {
 	struct msg_take m = { .tree = s->conf->tree,
-		.service = s->conf->service, .acked = s->acked,
+		.service = s->conf->service,
+		.acked = s->acked,
 		.taken = s->batch };
 
 	if (s->take_id != 0)
 		rpc_cancel(s->w->rpc, s->take_id);
-	s->take_id = rpc_ask(s->w->rpc, MSG_TAKE, 0, &m, NULL, -1,
-	    batch_on_answer, s);
+	s->take_id =
+	    rpc_ask(s->w->rpc, MSG_TAKE, 0, &m, NULL, -1, batch_on_answer, s);
 }
 
 /*
@@ -213,8 +214,7 @@ batch_unset_aside(struct service *s, const struct field *path)
 	size_t off = 0;
 
 	while (field_next(&t, &off, &f) == 1)
-		if (f.len != path->len ||
-		    memcmp(f.str, path->str, f.len) != 0)
+		if (f.len != path->len || memcmp(f.str, path->str, f.len) != 0)
 			fields_add_mem(&rest, f.key, f.str, f.len);
 	buf_free(&s->set_aside);
 	s->set_aside = rest;

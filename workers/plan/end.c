@@ -66,9 +66,11 @@ end_remove_image(struct service *s, const char *id)
 {
 	struct buf b = { 0 };
 	struct eng_request q = { .type = MSG_ENG_IMAGE,
-		.m = { .service = s->conf->service,
-		    .op = ENG_OP_IMAGE_REMOVE },
-		.fields = &b, .fd = -1, .cb = end_on_image, .arg = s };
+		.m = { .service = s->conf->service, .op = ENG_OP_IMAGE_REMOVE },
+		.fields = &b,
+		.fd = -1,
+		.cb = end_on_image,
+		.arg = s };
 
 	plan_op_begin(s, OP_REMOVE);
 	fields_add_str(&b, F_IMAGE_ID, id);
@@ -95,8 +97,8 @@ end_next(struct service *s)
 			if (s->id[0] == '\0')
 				break;
 			plan_op_begin(s, OP_REMOVE);
-			act_ask(s, MSG_ENG_CONTAINER, ENG_OP_REMOVE,
-			    ENG_FORCE, end_on_container);
+			act_ask(s, MSG_ENG_CONTAINER, ENG_OP_REMOVE, ENG_FORCE,
+			    end_on_container);
 			return;
 		case END_IMAGE:
 			if (s->image_id[0] == '\0')

@@ -14,8 +14,8 @@ act_on_removed(void *arg, const struct eng_answer *a)
 	char esc[200];
 
 	if (!eng_is_ok(a))
-		log_debug("leftover container: %s", log_escape(esc,
-		    sizeof(esc), a->error, strlen(a->error)));
+		log_debug("leftover container: %s",
+		    log_escape(esc, sizeof(esc), a->error, strlen(a->error)));
 }
 
 static void
@@ -23,9 +23,12 @@ act_remove_leftover(struct service *s, const char *id)
 {
 	struct buf b = { 0 };
 	struct eng_request q = { .type = MSG_ENG_CONTAINER,
-		.m = { .service = s->conf->service, .op = ENG_OP_REMOVE,
+		.m = { .service = s->conf->service,
+		    .op = ENG_OP_REMOVE,
 		    .flags = ENG_FORCE },
-		.fields = &b, .fd = -1, .cb = act_on_removed };
+		.fields = &b,
+		.fd = -1,
+		.cb = act_on_removed };
 
 	fields_add_str(&b, F_CONTAINER_ID, id);
 	eng_ask(s->w, &q);
@@ -38,7 +41,7 @@ act_has_name(const cJSON *container, const char *name, const char *suffix)
 	size_t len = strlen(name);
 	const cJSON *n;
 
-	cJSON_ArrayForEach(n, json_arr(container, "Names"))
+	cJSON_ArrayForEach (n, json_arr(container, "Names"))
 		if (cJSON_IsString(n) && n->valuestring[0] == '/' &&
 		    strncmp(n->valuestring + 1, name, len) == 0 &&
 		    strcmp(n->valuestring + 1 + len, suffix) == 0)
@@ -78,8 +81,8 @@ act_was_cut_short(const cJSON *ours, const cJSON *aside)
 {
 	const char *state = json_str(ours, "State");
 
-	return (aside != NULL && (ours == NULL ||
-	    (state != NULL && strcmp(state, "created") == 0)));
+	return (aside != NULL &&
+	    (ours == NULL || (state != NULL && strcmp(state, "created") == 0)));
 }
 
 static void
@@ -87,7 +90,7 @@ act_take_list(struct service *s, const cJSON *list)
 {
 	const cJSON *c, *ours = NULL, *aside = NULL;
 
-	cJSON_ArrayForEach(c, list) {
+	cJSON_ArrayForEach (c, list) {
 		if (json_str(c, "Id") == NULL)
 			continue;
 		if (ours == NULL && act_has_name(c, s->conf->container, ""))
@@ -98,7 +101,7 @@ act_take_list(struct service *s, const cJSON *list)
 	}
 	if (s->w->stopping || !act_was_cut_short(ours, aside))
 		aside = NULL;
-	cJSON_ArrayForEach(c, list)
+	cJSON_ArrayForEach (c, list)
 		if (json_str(c, "Id") != NULL && c != ours && c != aside)
 			act_remove_leftover(s, json_str(c, "Id"));
 	if (aside != NULL) {
@@ -131,7 +134,8 @@ act_on_list(void *arg, const struct eng_answer *a)
 	if (cJSON_IsArray(list))
 		act_take_list(s, list);
 	else
-		plan_fail(s, "the engine's list of containers is not "
+		plan_fail(s,
+		    "the engine's list of containers is not "
 		    "understood");
 	cJSON_Delete(list);
 }
@@ -174,7 +178,8 @@ act_lost_container(struct service *s)
 	s->need_steps = false;
 	s->restart_after_ns = s->restarted_for = 0;
 	s->need_rebuild = true;
-	plan_fail(s, "the container was removed; the next change or `wharfctl "
+	plan_fail(s,
+	    "the container was removed; the next change or `wharfctl "
 	    "rebuild` makes a new one");
 }
 
@@ -207,4 +212,3 @@ act_inspect(struct service *s)
 	plan_op_begin(s, s->need_inspect ? OP_INSPECT : OP_RECHECK);
 	act_ask(s, MSG_ENG_INSPECT, ENG_OP_CONTAINER, 0, act_on_inspect);
 }
-

@@ -20,41 +20,41 @@
 /* Paths that are delivered together; `acked` follows when all are done. */
 struct work {
 	struct work *next;
-	struct buf paths;  /* PATH* and SUBTREE* fields */
+	struct buf paths; /* PATH* and SUBTREE* fields */
 	size_t npaths;
-	unsigned crashes;  /* workers that died with it in flight */
-	int64_t seen_ns;   /* oldest change, CLOCK_MONOTONIC; 0: none */
+	unsigned crashes; /* workers that died with it in flight */
+	int64_t seen_ns;  /* oldest change, CLOCK_MONOTONIC; 0: none */
 };
 
 /* A request of control; it is answered when no service is left. */
 struct order {
-	uint32_t id;       /* of the request */
-	size_t left;       /* waiters that point here */
-	int code;          /* sysexits; of the worst service */
+	uint32_t id; /* of the request */
+	size_t left; /* waiters that point here */
+	int code;    /* sysexits; of the worst service */
 	char text[320];
 };
 
 struct waiter {
 	struct waiter *next;
-	uint32_t sync_id;  /* open WATCH_SYNC, 0: answered */
+	uint32_t sync_id; /* open WATCH_SYNC, 0: answered */
 	bool synced;
-	uint64_t upto;     /* the change that has to be live */
+	uint64_t upto; /* the change that has to be live */
 	struct order *order;
 };
 
 enum plan_op {
 	OP_NONE,
-	OP_LIST,     /* which containers are there */
-	OP_ATTACH,   /* does push know this container */
+	OP_LIST,   /* which containers are there */
+	OP_ATTACH, /* does push know this container */
 	OP_BUILD,
-	OP_REPLACE,  /* create, stop, rename, start, remove: replace.c */
+	OP_REPLACE, /* create, stop, rename, start, remove: replace.c */
 	OP_START,
 	OP_INSPECT,
-	OP_RECHECK,  /* the same, on a hint: it is in step until it says no */
+	OP_RECHECK, /* the same, on a hint: it is in step until it says no */
 	OP_APPLY,
 	OP_STEPS,
 	OP_RESTART,
-	OP_REMOVE,   /* the end: end.c */
+	OP_REMOVE, /* the end: end.c */
 };
 
 /* What the last finished job did, for status. */
@@ -71,7 +71,7 @@ struct service {
 	/* the world */
 	bool engine_up;
 	bool root_gone;
-	bool scanned;      /* by the present watch generation */
+	bool scanned;       /* by the present watch generation */
 	uint32_t watch_gen; /* whose numbers these are; 0: none yet */
 	uint64_t tree_upto; /* number of the last change it told of */
 	bool listed;
@@ -80,49 +80,49 @@ struct service {
 	char built_id[PLAN_ID_LEN]; /* image of the last build */
 	bool running;
 	bool paused;
-	bool attached;     /* push holds its manifest */
+	bool attached;      /* push holds its manifest */
 	int64_t started_ns; /* wall clock of its last start */
 	char ports[256];    /* where it is published, as told last */
 	/* what has to be done */
 	bool need_inspect, need_start, need_rebuild, need_steps;
-	bool recheck;      /* an event hints at a change; a look will tell */
-	bool whole;        /* deliver everything again */
+	bool recheck; /* an event hints at a change; a look will tell */
+	bool whole;   /* deliver everything again */
 	bool no_cache;
 	int64_t restart_after_ns; /* copies that a restart makes live */
-	int64_t restarted_for; /* the same, of the last restart or start */
+	int64_t restarted_for;    /* the same, of the last restart or start */
 	bool force_restart;
 	unsigned not_started; /* times in a row that the engine refused to */
-	bool blocked;      /* fails until something changes */
-	mono_t unblock_at; /* or until then; ns 0: for good */
-	char why[256];     /* why it is not in step; "" */
-	char climbed[256]; /* why a rebuild is needed */
+	bool blocked;         /* fails until something changes */
+	mono_t unblock_at;    /* or until then; ns 0: for good */
+	char why[256];        /* why it is not in step; "" */
+	char climbed[256];    /* why a rebuild is needed */
 	/* changes */
 	uint32_t take_id;
-	uint64_t batch;    /* last one taken */
-	uint64_t applied;  /* all up to it are in the container */
+	uint64_t batch;   /* last one taken */
+	uint64_t applied; /* all up to it are in the container */
 	uint64_t acked;
-	uint64_t upto;       /* change number that the last batch covers */
+	uint64_t upto; /* change number that the last batch covers */
 	uint64_t applied_upto;
 	uint64_t acked_upto;
 	struct work *work;
 	struct buf set_aside; /* PATH fields */
-	mono_t quiet_at;   /* actions wait until then */
-	mono_t hurry_at;   /* but not longer than this */
+	mono_t quiet_at;      /* actions wait until then */
+	mono_t hurry_at;      /* but not longer than this */
 	int64_t quiet_ms;
 	/* the operation that runs */
 	enum plan_op op;
 	uint64_t job;
-	uint32_t job_id;   /* open request to push or image */
+	uint32_t job_id; /* open request to push or image */
 	mono_t op_began;
 	int64_t job_seen_ns;
 	int64_t act_seen_ns; /* oldest change that waits for an action */
 	/* what was asked for and is being done; it comes back if that fails */
 	bool job_whole, job_restart, job_no_cache;
 	unsigned retries;
-	mono_t retry_at;   /* nothing is begun before */
+	mono_t retry_at; /* nothing is begun before */
 	struct loop_timer timer;
 	struct loop_timer take_timer;
-	int manifest_fd;   /* of the last build, until push has it */
+	int manifest_fd; /* of the last build, until push has it */
 	struct last last;
 	struct buf builds; /* fields of the build's status item */
 	bool was_in_step;
@@ -199,8 +199,7 @@ void end_give_up(struct service *s);
 void replace_build(struct service *s);
 void replace_begin(struct service *s);
 /* Remove new_id (may be ""), bring the container that was put aside back. */
-void replace_recover(struct service *s, const char *new_id,
-    const char *old_id);
+void replace_recover(struct service *s, const char *new_id, const char *old_id);
 
 /* verbs.c: control's requests */
 void verbs_do(struct worker *w, struct frame *f);

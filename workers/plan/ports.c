@@ -16,9 +16,9 @@ ports_collect(const cJSON *inspect, char *dst, size_t size)
 	char one[96];
 
 	dst[0] = '\0';
-	cJSON_ArrayForEach(port,
+	cJSON_ArrayForEach (port,
 	    json_obj(json_obj(inspect, "NetworkSettings"), "Ports"))
-		cJSON_ArrayForEach(bind, port) {
+		cJSON_ArrayForEach (bind, port) {
 			ip = json_str(bind, "HostIp");
 			number = json_str(bind, "HostPort");
 			if (ip == NULL || number == NULL)

@@ -9,9 +9,9 @@
 #include "workers/plan/plan.h"
 
 #define CRASHED_AGAIN_MS 10000 /* to a comparison that kills */
-#define PATHS_PER_FRAME (128 * 1024)
-#define MERGE_MAX	(1024 * 1024) /* well below a channel's limit */
-#define AGAIN_MS	50 /* for a file that changes while it is read */
+#define PATHS_PER_FRAME  (128 * 1024)
+#define MERGE_MAX        (1024 * 1024) /* well below a channel's limit */
+#define AGAIN_MS         50 /* for a file that changes while it is read */
 
 /* What push says is pending, whatever it was asked. */
 static void
@@ -24,14 +24,13 @@ act_take_needs(struct service *s, struct frame *f)
 	char *reason;
 
 	s->need_steps = (m->needs & NEED_STEPS) != 0;
-	s->restart_after_ns = m->needs & NEED_RESTART ? m->restart_after_ns :
-							0;
+	s->restart_after_ns = m->needs & NEED_RESTART ? m->restart_after_ns : 0;
 	if (m->needs & NEED_REBUILD || m->result == RESULT_CLIMB) {
 		reason = fields_dup(&f->tail, F_REASON);
 		s->need_rebuild = true;
 		log_escape(s->climbed, sizeof(s->climbed),
-		    reason != NULL ? reason : "", reason != NULL ?
-		    strlen(reason) : 0);
+		    reason != NULL ? reason : "",
+		    reason != NULL ? strlen(reason) : 0);
 		free(reason);
 	}
 	while (field_next(&f->tail, &off, &fl) == 1)
@@ -48,8 +47,10 @@ static const char *
 act_result(uint32_t result)
 {
 	static const char *const names[] = { [RESULT_OK] = "ok",
-		[RESULT_FAILED] = "failed", [RESULT_RETRY] = "retry",
-		[RESULT_CANCELLED] = "cancelled", [RESULT_CLIMB] = "climb" };
+		[RESULT_FAILED] = "failed",
+		[RESULT_RETRY] = "retry",
+		[RESULT_CANCELLED] = "cancelled",
+		[RESULT_CLIMB] = "climb" };
 
 	return (result < sizeof(names) / sizeof(names[0]) ? names[result] :
 							    "failed");
@@ -63,9 +64,13 @@ act_report(struct service *s, const char *action, const struct frame *f)
 	uint64_t us = (uint64_t)((mono_now().ns - s->op_began.ns) / 1000);
 	struct buf b = { 0 };
 
-	s->last = (struct last) { .job = s->job, .action = action,
-		.result = act_result(m->result), .files = m->files,
-		.deleted = m->deleted, .bytes = m->bytes, .us = us };
+	s->last = (struct last) { .job = s->job,
+		.action = action,
+		.result = act_result(m->result),
+		.files = m->files,
+		.deleted = m->deleted,
+		.bytes = m->bytes,
+		.us = us };
 	fields_add_str(&b, F_CONTAINER_ID, s->id);
 	fields_add_str(&b, F_ACTION, action);
 	fields_add_str(&b, F_RESULT, s->last.result);
@@ -76,12 +81,13 @@ act_report(struct service *s, const char *action, const struct frame *f)
 	if (s->job_seen_ns != 0)
 		fields_add_u64(&b, F_SEEN_TO_LIVE_US,
 		    (uint64_t)(mono_now().ns - s->job_seen_ns) / 1000);
-	worker_event(s->w, m->result == RESULT_CANCELLED ? EVENT_PUSH_CANCEL :
-	    EVENT_PUSH_END, s->conf, s->job, &b);
+	worker_event(s->w,
+	    m->result == RESULT_CANCELLED ? EVENT_PUSH_CANCEL : EVENT_PUSH_END,
+	    s->conf, s->job, &b);
 	buf_free(&b);
 	log_info("%s: %s%s%s: %llu files, %llu deleted, %llu bytes in "
-	    "%llu.%llu ms", s->conf->name, action,
-	    m->result == RESULT_OK ? "" : ": ",
+		 "%llu.%llu ms",
+	    s->conf->name, action, m->result == RESULT_OK ? "" : ": ",
 	    m->result == RESULT_OK ? "" : s->last.result,
 	    (unsigned long long)m->files, (unsigned long long)m->deleted,
 	    (unsigned long long)m->bytes, (unsigned long long)us / 1000,
@@ -187,8 +193,8 @@ act_attach(struct service *s)
 	plan_op_begin(s, OP_ATTACH);
 	fields_add_str(&b, F_CONTAINER_ID, s->id);
 	fields_add_str(&b, F_IMAGE_ID, s->image_id);
-	s->job_id = rpc_ask(s->w->rpc, MSG_ATTACH, 0, &m, &b, fd,
-	    act_on_attach, s);
+	s->job_id =
+	    rpc_ask(s->w->rpc, MSG_ATTACH, 0, &m, &b, fd, act_on_attach, s);
 	buf_free(&b);
 }
 
@@ -291,7 +297,8 @@ void
 act_apply(struct service *s)
 {
 	struct plan *p = s->w->state;
-	struct msg_job m = { .service = s->conf->service, .job = ++p->jobs,
+	struct msg_job m = { .service = s->conf->service,
+		.job = ++p->jobs,
 		.flags = s->whole ? JOB_WHOLE : 0 };
 	struct buf all = { 0 };
 	struct fields t;
@@ -343,8 +350,7 @@ act_steps(struct service *s)
 	s->job = m.job;
 	s->job_seen_ns = m.seen_ns = s->act_seen_ns;
 	fields_add_str(&b, F_CONTAINER_ID, s->id);
-	s->job_id = rpc_ask(s->w->rpc, MSG_STEPS, 0, &m, &b, -1, act_on_steps,
-	    s);
+	s->job_id =
+	    rpc_ask(s->w->rpc, MSG_STEPS, 0, &m, &b, -1, act_on_steps, s);
 	buf_free(&b);
 }
-

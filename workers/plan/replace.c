@@ -15,7 +15,7 @@
 #include "workers/shared/json.h"
 
 #define BODY_MAX (4 * 1024 * 1024)
-#define STOP_S	 1 /* what the old container gets to end */
+#define STOP_S   1 /* what the old container gets to end */
 
 enum replace_at {
 	AT_IMAGE,   /* which ports does it expose */
@@ -41,12 +41,12 @@ struct replace {
 	char new_id[PLAN_ID_LEN];
 	char old_id[PLAN_ID_LEN];
 	char old_image[PLAN_ID_LEN];
-	struct buf ports;    /* PORT fields: what the image exposes */
-	bool any_port;       /* the exposed numbers are taken on the host */
-	bool again;          /* from the start, with other ports */
-	bool stopped;        /* the old one, by us */
-	bool aside;          /* the old one has its other name */
-	bool recover;        /* only the way back, of an earlier plan */
+	struct buf ports; /* PORT fields: what the image exposes */
+	bool any_port;    /* the exposed numbers are taken on the host */
+	bool again;       /* from the start, with other ports */
+	bool stopped;     /* the old one, by us */
+	bool aside;       /* the old one has its other name */
+	bool recover;     /* only the way back, of an earlier plan */
 	enum replace_at failed_at;
 	char error[256];
 };
@@ -59,10 +59,15 @@ replace_ask(struct replace *r, enum msg_type type, enum eng_op op,
     uint32_t flags, uint32_t arg, const struct buf *fields)
 {
 	struct eng_request q = { .type = type,
-		.m = { .service = r->s->conf->service, .op = op,
-		    .flags = flags, .arg = arg },
-		.fields = fields, .fd = -1, .max_body = BODY_MAX,
-		.cb = replace_on_answer, .arg = r };
+		.m = { .service = r->s->conf->service,
+		    .op = op,
+		    .flags = flags,
+		    .arg = arg },
+		.fields = fields,
+		.fd = -1,
+		.max_body = BODY_MAX,
+		.cb = replace_on_answer,
+		.arg = r };
 
 	return (eng_ask(r->s->w, &q));
 }
@@ -82,8 +87,8 @@ replace_container(struct replace *r, enum eng_op op, const char *id,
 		free(name);
 	}
 	replace_ask(r, MSG_ENG_CONTAINER, op,
-	    op == ENG_OP_REMOVE ? ENG_FORCE : 0,
-	    op == ENG_OP_STOP ? STOP_S : 0, &b);
+	    op == ENG_OP_REMOVE ? ENG_FORCE : 0, op == ENG_OP_STOP ? STOP_S : 0,
+	    &b);
 	buf_free(&b);
 }
 
@@ -194,7 +199,8 @@ replace_undone(struct replace *r)
 	if (r->recover) {
 		if (!r->aside)
 			log_info("%s: a replacement was cut short; the old "
-			    "container is back", s->conf->name);
+				 "container is back",
+			    s->conf->name);
 		replace_give_up(r);
 		return;
 	}
@@ -203,8 +209,9 @@ replace_undone(struct replace *r)
 	replace_again(s);
 	s->need_inspect = true;
 	if (error[0] != '\0') {
-		plan_fail(s, start ? "the new container does not start: %s" :
-				     "the container cannot be replaced: %s",
+		plan_fail(s,
+		    start ? "the new container does not start: %s" :
+			    "the container cannot be replaced: %s",
 		    error);
 		return;
 	}
@@ -318,7 +325,8 @@ replace_read_ports(struct replace *r, const struct eng_answer *a)
 	char proto[8], spec[64];
 
 	r->ports.len = 0;
-	cJSON_ArrayForEach(p, json_obj(json_obj(j, "Config"), "ExposedPorts")) {
+	cJSON_ArrayForEach (p,
+	    json_obj(json_obj(j, "Config"), "ExposedPorts")) {
 		if (sscanf(p->string, "%5u/%4[a-z]", &port, proto) != 2 ||
 		    port == 0 || port > 65535)
 			continue;
@@ -326,8 +334,8 @@ replace_read_ports(struct replace *r, const struct eng_answer *a)
 			snprintf(spec, sizeof(spec), "127.0.0.1::%u/%s", port,
 			    proto);
 		else
-			snprintf(spec, sizeof(spec), "127.0.0.1:%u:%u/%s",
-			    port, port, proto);
+			snprintf(spec, sizeof(spec), "127.0.0.1:%u:%u/%s", port,
+			    port, proto);
 		fields_add_str(&r->ports, F_PORT, spec);
 	}
 	cJSON_Delete(j);
@@ -349,7 +357,8 @@ replace_turn_back(struct replace *r, const struct eng_answer *a)
 	if (r->at == AT_START_NEW && replace_wants_other_ports(r, a)) {
 		r->any_port = r->again = true;
 		log_info("%s: the exposed ports are taken on this host; the "
-		    "engine chooses others", r->s->conf->name);
+			 "engine chooses others",
+		    r->s->conf->name);
 	} else {
 		r->failed_at = r->at;
 		log_escape(r->error, sizeof(r->error), a->error,
@@ -507,12 +516,13 @@ replace_on_built(void *arg, struct frame *f)
 		replace_begin(s);
 	} else {
 		replace_again(s);
-		if (m->result == RESULT_RETRY ||
-		    m->result == RESULT_CANCELLED)
+		if (m->result == RESULT_RETRY || m->result == RESULT_CANCELLED)
 			plan_retry(s, esc);
 		else
-			plan_fail(s, "the build failed: %s", esc[0] != '\0' ?
-			    esc : "no image and manifest have come of it");
+			plan_fail(s, "the build failed: %s",
+			    esc[0] != '\0' ?
+				esc :
+				"no image and manifest have come of it");
 	}
 	free(id);
 	free(error);
@@ -522,7 +532,8 @@ void
 replace_build(struct service *s)
 {
 	struct plan *p = s->w->state;
-	struct msg_job m = { .service = s->conf->service, .job = ++p->jobs,
+	struct msg_job m = { .service = s->conf->service,
+		.job = ++p->jobs,
 		.flags = s->no_cache ? JOB_NO_CACHE : 0 };
 	struct buf b = { 0 };
 
@@ -543,6 +554,6 @@ replace_build(struct service *s)
 	fields_add_str(&s->builds, F_SERVICE, s->conf->name);
 	fields_add_str(&s->builds, F_STATE, "building");
 	fields_add_u64(&s->builds, F_JOB, m.job);
-	s->job_id = rpc_ask(s->w->rpc, MSG_BUILD, 0, &m, NULL, -1,
-	    replace_on_built, s);
+	s->job_id =
+	    rpc_ask(s->w->rpc, MSG_BUILD, 0, &m, NULL, -1, replace_on_built, s);
 }

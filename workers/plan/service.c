@@ -84,8 +84,9 @@ static bool
 plan_wants_restart(const struct service *s)
 {
 	/* an engine with a clock of its own is not asked twice */
-	return (s->force_restart || (s->restart_after_ns > s->started_ns &&
-	    s->restart_after_ns > s->restarted_for));
+	return (s->force_restart ||
+	    (s->restart_after_ns > s->started_ns &&
+		s->restart_after_ns > s->restarted_for));
 }
 
 static bool
@@ -101,8 +102,8 @@ plan_in_step(const struct service *s)
 	return (s->engine_up && s->listed && s->scanned && !s->root_gone &&
 	    s->attached && s->running && !s->paused && s->work == NULL &&
 	    !plan_has_needs(s) && !s->blocked && s->set_aside.len == 0 &&
-	    (s->op == OP_NONE || s->op == OP_RECHECK) &&
-	    s->acked == s->batch && s->acked_upto >= s->tree_upto);
+	    (s->op == OP_NONE || s->op == OP_RECHECK) && s->acked == s->batch &&
+	    s->acked_upto >= s->tree_upto);
 }
 
 bool
@@ -158,8 +159,9 @@ plan_announce(struct service *s)
 	s->was_in_step = now;
 	if (!now)
 		fields_add_str(&b, F_WHY, plan_why(s));
-	worker_event(s->w, now ? EVENT_SERVICE_IN_STEP :
-				 EVENT_SERVICE_OUT_OF_STEP, s->conf, 0, &b);
+	worker_event(s->w,
+	    now ? EVENT_SERVICE_IN_STEP : EVENT_SERVICE_OUT_OF_STEP, s->conf, 0,
+	    &b);
 	buf_free(&b);
 }
 

@@ -49,8 +49,8 @@ waiter_answer(struct service *s, struct waiter **p, int code, const char *text)
 	if (code != EX_OK && o->code == EX_OK) {
 		o->code = code;
 		snprintf(o->text, sizeof(o->text), "%s%s%s",
-		    plan->n > 1 ? s->conf->name : "",
-		    plan->n > 1 ? ": " : "", text);
+		    plan->n > 1 ? s->conf->name : "", plan->n > 1 ? ": " : "",
+		    text);
 	}
 	waiter_drop(s, p, true);
 }
@@ -173,8 +173,8 @@ verbs_do(struct worker *w, struct frame *f)
 	else if (o->left == 1 && name != NULL)
 		rpc_answer_err(w->ch, o->id, ERR_NOT_FOUND, 0,
 		    "no such service");
-	order_leave(w, o, name == NULL && m->verb >= DO_SYNC &&
-	    m->verb <= DO_REBUILD);
+	order_leave(w, o,
+	    name == NULL && m->verb >= DO_SYNC && m->verb <= DO_REBUILD);
 	free(name);
 }
 
@@ -203,8 +203,7 @@ verbs_forget(struct service *s)
 /* Status. */
 
 static void
-status_item(struct worker *w, uint32_t id, enum status_kind kind,
-    struct buf *b)
+status_item(struct worker *w, uint32_t id, enum status_kind kind, struct buf *b)
 {
 	struct msg_status m = { .kind = kind };
 
@@ -226,8 +225,7 @@ status_pending(const struct service *s)
 static void
 status_service(struct service *s, uint32_t id)
 {
-	const struct conf_engine *e = conf_engine(&s->w->conf,
-	    s->conf->engine);
+	const struct conf_engine *e = conf_engine(&s->w->conf, s->conf->engine);
 	struct buf b = { 0 };
 
 	fields_add_str(&b, F_NAME, s->conf->name);

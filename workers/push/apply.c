@@ -39,8 +39,8 @@ apply_check_dockerfile(struct task *j)
 
 	hash_buf(text.data, text.len, sha);
 	buf_free(&text);
-	if (r == 1 && memcmp(sha, manifest_meta(s->m)->dockerfile_sha256,
-		HASH_LEN) == 0)
+	if (r == 1 &&
+	    memcmp(sha, manifest_meta(s->m)->dockerfile_sha256, HASH_LEN) == 0)
 		return (0);
 	if (r == 1)
 		task_end_why(j, RESULT_CLIMB, "%s: the Dockerfile has changed",
@@ -60,8 +60,7 @@ apply_add_paths(struct task *j)
 
 	while (field_next(&t, &off, &f) == 1)
 		if ((f.key == F_PATH || f.key == F_SUBTREE) &&
-		    compare_add(j->cmp, f.str, f.len, f.key == F_SUBTREE) ==
-			-1)
+		    compare_add(j->cmp, f.str, f.len, f.key == F_SUBTREE) == -1)
 			log_debug("%s: a path that is none", j->s->conf->name);
 	buf_free(&j->paths);
 	if (j->s->behind || j->m.flags & JOB_WHOLE ||
@@ -74,7 +73,8 @@ void
 apply_start(struct task *j)
 {
 	struct service *s = j->s;
-	struct compare_opts o = { .rootfd = s->rootfd, .manifest = s->m,
+	struct compare_opts o = { .rootfd = s->rootfd,
+		.manifest = s->m,
 		.whole = (j->m.flags & JOB_WHOLE) != 0 };
 
 	if (task_is_stale(j)) {
@@ -151,7 +151,8 @@ apply_compare(struct task *j)
 		return;
 	}
 	if (r == -1) {
-		task_end_why(j, RESULT_FAILED, errno == EBADMSG ?
+		task_end_why(j, RESULT_FAILED,
+		    errno == EBADMSG ?
 			"%s has a pattern that cannot be matched" :
 			"the root directory: %s",
 		    errno == EBADMSG ? j->rules.file : strerror(errno));
@@ -215,8 +216,9 @@ apply_plan(struct task *j)
 	if (j->fx.verdict == EFFECTS_OK)
 		effects_place(&j->fx, s->plan, &s->facts);
 	if (j->fx.verdict != EFFECTS_OK) {
-		task_end_why(j, j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB :
-								RESULT_FAILED,
+		task_end_why(j,
+		    j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB :
+						     RESULT_FAILED,
 		    "%s", j->fx.reason);
 		return;
 	}
@@ -240,7 +242,8 @@ apply_record_intent(struct task *j)
 	const struct manifest_entry *old;
 	struct manifest_entry e;
 
-	if (j->fx.pending != -1 && (meta.run_pending_from == -1 ||
+	if (j->fx.pending != -1 &&
+	    (meta.run_pending_from == -1 ||
 		meta.run_pending_from > j->fx.pending)) {
 		meta.run_pending_from = j->fx.pending;
 		(void)manifest_set_meta(m, &meta);
@@ -268,7 +271,8 @@ apply_tell_start(struct task *j)
 
 	for (size_t i = 0; i < j->fx.skipped.n && i < PUSH_EVENTS_MAX; i++)
 		log_warnx("%s: %s lies in a bind mount of the container and "
-		    "is left alone", j->s->conf->name,
+			  "is left alone",
+		    j->s->conf->name,
 		    log_escape(esc, sizeof(esc), j->fx.skipped.v[i],
 			strlen(j->fx.skipped.v[i])));
 	if (j->fx.items.n + j->fx.erase.n == 0)
@@ -316,12 +320,13 @@ apply_tell_copies(struct task *j)
 			continue;
 		if (files++ >= PUSH_EVENTS_MAX) {
 			bytes += it->got.type == TREE_REG ?
-			    (uint64_t)it->got.size : 0;
+			    (uint64_t)it->got.size :
+			    0;
 			continue;
 		}
 		fields_add_str(&b, F_PATH, it->to);
-		fields_add_u64(&b, F_BYTES, it->got.type == TREE_REG ?
-			(uint64_t)it->got.size : 0);
+		fields_add_u64(&b, F_BYTES,
+		    it->got.type == TREE_REG ? (uint64_t)it->got.size : 0);
 		task_event(j, EVENT_PUSH_COPY, &b);
 	}
 	if (files <= PUSH_EVENTS_MAX)

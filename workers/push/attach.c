@@ -82,17 +82,18 @@ attach_drop_kept(struct service *s)
 	struct rules r;
 	char why[256];
 
-	if (s->rootfd == -1 || rules_load(&r, s->rootfd, s->conf->dockerfile,
-		why, sizeof(why)) == -1)
+	if (s->rootfd == -1 ||
+	    rules_load(&r, s->rootfd, s->conf->dockerfile, why, sizeof(why)) ==
+		-1)
 		return;
 	files[1] = r.file;
 	/* other rules than the build's say nothing about it */
-	if (memcmp(r.sha256, manifest_meta(s->m)->ignore_sha256, HASH_LEN) ==
-	    0)
+	if (memcmp(r.sha256, manifest_meta(s->m)->ignore_sha256, HASH_LEN) == 0)
 		for (size_t i = 0; i < 2; i++)
 			if (files[i] != NULL &&
 			    ignore_path(r.ignore, files[i], strlen(files[i]),
-				&m, NULL) == 0 && m.excluded)
+				&m, NULL) == 0 &&
+			    m.excluded)
 				(void)manifest_remove(s->m, files[i]);
 	rules_free(&r);
 }
@@ -129,10 +130,11 @@ attach_new(struct task *j)
 		    "the manifest of the image cannot be read");
 		return;
 	}
-	if (attach_mark(j) == -1 && strcmp(manifest_meta(s->m)->container,
-		j->container) != 0) {
+	if (attach_mark(j) == -1 &&
+	    strcmp(manifest_meta(s->m)->container, j->container) != 0) {
 		(void)manifest_clear(s->m);
-		task_end_why(j, RESULT_FAILED, "the container's or image's id "
+		task_end_why(j, RESULT_FAILED,
+		    "the container's or image's id "
 		    "is none");
 		return;
 	}

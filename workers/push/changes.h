@@ -12,8 +12,8 @@
 
 struct change {
 	char *path;
-	enum tree_type old; /* as delivered; TREE_ABSENT: not yet */
-	enum tree_type now; /* REG, DIR, LINK; TREE_ABSENT: deleted */
+	enum tree_type old;  /* as delivered; TREE_ABSENT: not yet */
+	enum tree_type now;  /* REG, DIR, LINK; TREE_ABSENT: deleted */
 	struct tree_stat st; /* of what is there now */
 	int64_t scanned_ns;
 };

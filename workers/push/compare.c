@@ -32,7 +32,7 @@ struct compare {
 	size_t given; /* todo from here on was found on the way */
 	bool ready;   /* todo is sorted */
 
-	struct tree_walk *walk; /* of todo[at] */
+	struct tree_walk *walk;    /* of todo[at] */
 	char after[TREE_PATH_MAX]; /* the manifest's entry handled last */
 	bool have_after;
 	int error; /* ends it */
@@ -359,8 +359,11 @@ static void
 compare_subtree(struct compare *c, mono_t deadline)
 {
 	struct tree_walk_opts o = { .rootfd = c->o.rootfd,
-		.start = c->todo[c->at].path, .ignore = c->o.ignore, .arg = c,
-		.entry = compare_on_entry, .enter = compare_on_enter,
+		.start = c->todo[c->at].path,
+		.ignore = c->o.ignore,
+		.arg = c,
+		.entry = compare_on_entry,
+		.enter = compare_on_enter,
 		.error = compare_on_error };
 	int r;
 
@@ -520,8 +523,8 @@ compare_step(struct compare *c, mono_t deadline)
 			compare_path(c, path);
 			c->at++;
 		}
-		if (mono_now().ns >= deadline.ns && (c->fd != -1 ||
-			c->at < c->ntodo))
+		if (mono_now().ns >= deadline.ns &&
+		    (c->fd != -1 || c->at < c->ntodo))
 			return (COMPARE_MORE);
 	}
 	if (c->error != 0) {

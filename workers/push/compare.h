@@ -15,7 +15,7 @@
 #include "workers/shared/manifest.h"
 
 struct compare_opts {
-	int rootfd;                  /* borrowed, like all of these */
+	int rootfd; /* borrowed, like all of these */
 	struct manifest *manifest;
 	const struct ignore *ignore; /* NULL: nothing is left out */
 	bool whole;                  /* all that is there counts as changed */
@@ -32,8 +32,7 @@ void compare_free(struct compare *c);
  * Look at one path, or at all at and below one ("" is everything).  Bytes as
  * they came; -1 for what is no path beneath the root.
  */
-int compare_add(struct compare *c, const char *path, size_t len,
-    bool subtree);
+int compare_add(struct compare *c, const char *path, size_t len, bool subtree);
 
 /*
  * Go on until the deadline: COMPARE_DONE, COMPARE_MORE, or -1 with errno:

@@ -13,7 +13,7 @@
 
 #include "workers/push/push.h"
 
-#define DELIVER_TRIES 8		    /* of one PUT, with another plan each */
+#define DELIVER_TRIES 8             /* of one PUT, with another plan each */
 #define DELIVER_PIPE  (1024 * 1024) /* bytes, where the kernel allows it */
 
 static void deliver_go(struct task *j);
@@ -61,7 +61,8 @@ deliver_add_made(struct task *j)
 {
 	struct deliver *d = &j->put;
 	const char *root = j->fx.items.v[d->at].root;
-	struct tarstream_entry e = { .type = TARSTREAM_DIR, .mode = 0755,
+	struct tarstream_entry e = { .type = TARSTREAM_DIR,
+		.mode = 0755,
 		.mtime_ns = wall_now_ns() };
 	char path[TREE_PATH_MAX];
 	size_t n;
@@ -146,7 +147,8 @@ deliver_add(struct task *j, struct item *it)
 {
 	struct deliver *d = &j->put;
 	struct tarstream_entry e = { .path = deliver_rel(d, it->to),
-		.uid = it->owner.uid, .gid = it->owner.gid };
+		.uid = it->owner.uid,
+		.gid = it->owner.gid };
 	char target[TREE_PATH_MAX];
 	int fd;
 
@@ -155,7 +157,7 @@ deliver_add(struct task *j, struct item *it)
 	if (deliver_open(j, it, &e, target, sizeof(target), &fd) == -1)
 		return (0);
 	e.mode = it->chmod && d->st.type != TREE_LINK ? it->mode :
-	    it->dir				      ? d->st.mode :
+	    it->dir                                   ? d->st.mode :
 							items_mode(d->st.mode);
 	e.mtime_ns = d->st.mtime_ns;
 	if (tarstream_add(d->ts, &e, fd) == -1) {
@@ -267,8 +269,8 @@ static void
 deliver_conflict(struct task *j, const struct eng_answer *a)
 {
 	const struct deliver *d = &j->put;
-	const struct item *it = items_named(&j->fx.items.v[d->at],
-	    d->end - d->at, a->error);
+	const struct item *it =
+	    items_named(&j->fx.items.v[d->at], d->end - d->at, a->error);
 	const struct mount *m;
 
 	if (it == NULL && d->end - d->at == 1)
@@ -278,8 +280,10 @@ deliver_conflict(struct task *j, const struct eng_answer *a)
 		return;
 	}
 	if ((m = facts_mount_below(&j->s->facts, it->to)) != NULL) {
-		task_end_why(j, RESULT_CLIMB, "%.200s is in the way, and "
-		    "%.200s is mounted in it", it->to, m->dest);
+		task_end_why(j, RESULT_CLIMB,
+		    "%.200s is in the way, and "
+		    "%.200s is mounted in it",
+		    it->to, m->dest);
 		return;
 	}
 	paths_free(&j->conflict);
@@ -339,8 +343,8 @@ deliver_on_pipe(void *arg, uint32_t events)
 	do {
 		full = deliver_fill(j, deadline);
 		r = full == -1 ? -1 : tarstream_pump(d->ts, d->fd);
-	} while (r == TARSTREAM_EMPTY && full == 0 &&
-	    mono_now().ns < deadline.ns);
+	} while (
+	    r == TARSTREAM_EMPTY && full == 0 && mono_now().ns < deadline.ns);
 	if (r == TARSTREAM_EMPTY && full == 1)
 		deliver_body_end(j, d->req);
 	else if (r == -1) {
@@ -350,8 +354,10 @@ deliver_on_pipe(void *arg, uint32_t events)
 		loop_fd_del(j->s->w->loop, d->fd);
 		if (full == -1) {
 			eng_cancel(j->s->w, d->req);
-			task_end_why(j, RESULT_FAILED, "writing the archive: "
-			    "%s", strerror(errno));
+			task_end_why(j, RESULT_FAILED,
+			    "writing the archive: "
+			    "%s",
+			    strerror(errno));
 		}
 	}
 }
@@ -371,8 +377,9 @@ deliver_ask(struct task *j)
 	if (d->end - d->at > 1 || tarstream_pending(d->ts) > 65536)
 		(void)fcntl(d->fd, F_SETPIPE_SZ, DELIVER_PIPE);
 	d->req = task_put(j, d->root, 0, fds[0], deliver_on_put);
-	if (d->req != 0 && loop_fd_set(j->s->w->loop, d->fd, EPOLLOUT,
-		deliver_on_pipe, j) == -1)
+	if (d->req != 0 &&
+	    loop_fd_set(j->s->w->loop, d->fd, EPOLLOUT, deliver_on_pipe, j) ==
+		-1)
 		fatal("watching a pipe");
 	/* a small file is gone before anything else is looked at */
 	if (d->req != 0)
@@ -422,8 +429,8 @@ deliver_go(struct task *j)
 		return;
 	}
 	d->end = d->at + 1;
-	while (d->end < l->n &&
-	    strcmp(l->v[d->end].root, l->v[d->at].root) == 0)
+	while (
+	    d->end < l->n && strcmp(l->v[d->end].root, l->v[d->at].root) == 0)
 		d->end++;
 	d->root = xstrdup(l->v[d->at].root);
 	deliver_put(j);

@@ -98,8 +98,7 @@ erase_exec(struct task *j)
 		fields_add_str(&b, F_ARG, rm[i]);
 	for (size_t i = e->at; i < e->end; i++)
 		fields_add_str(&b, F_ARG, e->paths->v[i]);
-	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, erase_on_exec,
-	    erase_on_output);
+	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, erase_on_exec, erase_on_output);
 }
 
 /*
@@ -177,7 +176,8 @@ erase_on_put(void *arg, const struct eng_answer *a)
 {
 	struct task *j = arg;
 
-	if (eng_is_away(a) || (a->err == 0 && a->status == 404 &&
+	if (eng_is_away(a) ||
+	    (a->err == 0 && a->status == 404 &&
 		strstr(a->error, "o such container") != NULL)) {
 		task_end_answer(j, "deleting", a);
 		return;
@@ -189,8 +189,10 @@ erase_on_put(void *arg, const struct eng_answer *a)
 static int
 erase_tar(const char *name, int fd, uint64_t *bytes)
 {
-	struct tarstream_entry e = { .type = TARSTREAM_HARDLINK, .path = name,
-		.target = ERASE_TARGET, .mode = 0600 };
+	struct tarstream_entry e = { .type = TARSTREAM_HARDLINK,
+		.path = name,
+		.target = ERASE_TARGET,
+		.mode = 0600 };
 	struct tarstream *ts = tarstream_new(0);
 	int r = -1;
 
@@ -231,8 +233,8 @@ erase_one(struct task *j)
 		return;
 	}
 	dir = xstrndup(path, name - path > 1 ? (size_t)(name - path) - 1 : 1);
-	eng_body_end(j->s->w, task_put(j, dir, ENG_OVERWRITE, fds[0],
-	    erase_on_put), bytes);
+	eng_body_end(j->s->w,
+	    task_put(j, dir, ENG_OVERWRITE, fds[0], erase_on_put), bytes);
 	close(fds[1]);
 	free(dir);
 }

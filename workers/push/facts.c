@@ -22,7 +22,7 @@ facts_env(const cJSON *list)
 	const cJSON *v;
 	char *name, *eq;
 
-	cJSON_ArrayForEach(v, list) {
+	cJSON_ArrayForEach (v, list) {
 		if (!cJSON_IsString(v))
 			continue;
 		name = xstrdup(v->valuestring);
@@ -46,7 +46,7 @@ facts_strings(const cJSON *list)
 	if (list == NULL || cJSON_GetArraySize(list) == 0)
 		return (NULL);
 	v = xcalloc((size_t)cJSON_GetArraySize(list) + 1, sizeof(*v));
-	cJSON_ArrayForEach(s, list)
+	cJSON_ArrayForEach (s, list)
 		if (cJSON_IsString(s))
 			v[n++] = xstrdup(s->valuestring);
 	return (v);
@@ -102,8 +102,8 @@ facts_add_mount(struct facts *f, enum mount_kind kind, const char *dest,
 		n--;
 	if (*dest != '/' || n == 1)
 		return;
-	f->mounts = xreallocarray(f->mounts, f->nmounts + 1,
-	    sizeof(*f->mounts));
+	f->mounts =
+	    xreallocarray(f->mounts, f->nmounts + 1, sizeof(*f->mounts));
 	m = &f->mounts[f->nmounts++];
 	m->kind = kind;
 	m->dest = xstrndup(dest, n);
@@ -117,10 +117,10 @@ facts_mounts(struct facts *f, const cJSON *o)
 
 	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
 		facts_add_mount(f, MOUNT_TMPFS, lost[i], false);
-	cJSON_ArrayForEach(m, json_obj(json_obj(o, "HostConfig"), "Tmpfs"))
+	cJSON_ArrayForEach (m, json_obj(json_obj(o, "HostConfig"), "Tmpfs"))
 		if (m->string != NULL)
 			facts_add_mount(f, MOUNT_TMPFS, m->string, false);
-	cJSON_ArrayForEach(m, json_arr(o, "Mounts")) {
+	cJSON_ArrayForEach (m, json_arr(o, "Mounts")) {
 		const char *type = json_str(m, "Type");
 		const char *dest = json_str(m, "Destination");
 		bool rw = true;
@@ -128,8 +128,10 @@ facts_mounts(struct facts *f, const cJSON *o)
 		json_get_bool(m, "RW", &rw);
 		if (type == NULL || dest == NULL)
 			continue;
-		facts_add_mount(f, strcmp(type, "tmpfs") == 0 ? MOUNT_TMPFS :
-			strcmp(type, "bind") == 0 ? MOUNT_BIND : MOUNT_VOLUME,
+		facts_add_mount(f,
+		    strcmp(type, "tmpfs") == 0    ? MOUNT_TMPFS :
+			strcmp(type, "bind") == 0 ? MOUNT_BIND :
+						    MOUNT_VOLUME,
 		    dest, !rw);
 	}
 }

@@ -48,8 +48,7 @@ const struct mount *facts_mount(const struct facts *f, const char *path);
  * A mount at or below `path`, or NULL: a recursive delete would go on in what
  * is mounted, on the host's side too.
  */
-const struct mount *facts_mount_below(const struct facts *f,
-    const char *path);
+const struct mount *facts_mount_below(const struct facts *f, const char *path);
 
 /*
  * Whether the stat of a path in a container (what HEAD gives) is a directory,

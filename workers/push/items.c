@@ -90,8 +90,7 @@ items_link_root(const char *to, const char *target, const char *root)
 	/* an absolute one is taken for one below the link */
 	if (*target == '/' || strcmp(root, "/") == 0)
 		return (NULL);
-	joined = xasprintf("%.*s/%s", (int)(strrchr(to, '/') - to), to,
-	    target);
+	joined = xasprintf("%.*s/%s", (int)(strrchr(to, '/') - to), to, target);
 	clean = path_clean(joined, strlen(joined), &n);
 	free(joined);
 	if (clean == NULL || tree_path_below(clean, root)) {
@@ -143,8 +142,8 @@ effects_refuse(struct effects *e, int verdict, const char *fmt, ...)
 
 /* What a directory was before it became a file, or the other way round. */
 static void
-effects_swap(struct effects *e, struct copyplan *p,
-    const struct dockerfile *df, const struct change *ch)
+effects_swap(struct effects *e, struct copyplan *p, const struct dockerfile *df,
+    const struct change *ch)
 {
 	struct copyplan_place *places;
 	const struct copyplan_step *s;
@@ -159,7 +158,8 @@ effects_swap(struct effects *e, struct copyplan *p,
 		if (strcmp(places[i].dest, s->dest) == 0)
 			effects_refuse(e, EFFECTS_CLIMB,
 			    "%s: %s at line %u names it, and it is no longer "
-			    "of the same type", ch->path,
+			    "of the same type",
+			    ch->path,
 			    dockerfile_kind_name(df->instrs[s->instr].kind),
 			    s->line);
 		else
@@ -176,8 +176,8 @@ effects_anything(const struct changes *changes, const struct manifest *m,
 	const char *p = NULL;
 	const struct change *ch;
 
-	for (size_t i = changes_from(changes, dir); i < changes->n &&
-	     tree_path_below(changes->v[i].path, dir); i++)
+	for (size_t i = changes_from(changes, dir);
+	     i < changes->n && tree_path_below(changes->v[i].path, dir); i++)
 		if (changes->v[i].now != TREE_ABSENT)
 			return (true);
 	while (manifest_next(m, dir, p, &p) != NULL) {
@@ -202,7 +202,8 @@ effects_hollow_dir(struct effects *e, struct copyplan *p, const char *dir,
 	copyplan_map(p, dir, true, &places, &n);
 	for (size_t i = 0; i < n; i++)
 		if (copyplan_step_in_target(p, places[i].step) &&
-		    places[i].wins && strcmp(places[i].dest,
+		    places[i].wins &&
+		    strcmp(places[i].dest,
 			copyplan_step(p, places[i].step)->dest) != 0 &&
 		    (implied || !copyplan_dir_stays(p, places[i].dest)))
 			paths_add(&e->hollow, places[i].dest);
@@ -243,8 +244,7 @@ paths_unique(struct paths *l, const struct paths *settled)
 		    tree_path_cmp(settled->v[k + 1], l->v[i]) <= 0)
 			k++;
 		if ((n > 0 && strcmp(l->v[i], l->v[n - 1]) == 0) ||
-		    (k < settled->n &&
-			tree_path_below(l->v[i], settled->v[k])))
+		    (k < settled->n && tree_path_below(l->v[i], settled->v[k])))
 			free(l->v[i]);
 		else
 			l->v[n++] = l->v[i];
@@ -301,9 +301,9 @@ effects_op(struct effects *e, struct copyplan *p, const struct dockerfile *df,
 }
 
 void
-effects_plan(struct effects *e, struct copyplan *p,
-    const struct dockerfile *df, const struct push_plan *pp,
-    const struct changes *changes, const struct manifest *m)
+effects_plan(struct effects *e, struct copyplan *p, const struct dockerfile *df,
+    const struct push_plan *pp, const struct changes *changes,
+    const struct manifest *m)
 {
 	effects_free(e);
 	if (pp->rebuild) {
@@ -322,8 +322,7 @@ effects_plan(struct effects *e, struct copyplan *p,
 		}
 	for (size_t i = 0; i < pp->nstages; i++)
 		for (size_t k = 0; k < pp->stages[i].nops; k++)
-			effects_op(e, p, df, &pp->stages[i].ops[k],
-			    pp->reason);
+			effects_op(e, p, df, &pp->stages[i].ops[k], pp->reason);
 	paths_settle(&e->erase);
 	paths_unique(&e->hollow, &e->erase);
 }
@@ -357,8 +356,8 @@ static char *
 item_root(const struct item *it, const struct copyplan_step *s,
     const struct mount *m)
 {
-	size_t n = strlen(s->dest), up = (size_t)(strrchr(it->to, '/') -
-	    it->to);
+	size_t n = strlen(s->dest),
+	       up = (size_t)(strrchr(it->to, '/') - it->to);
 	char *root;
 
 	if (strcmp(s->dest, "/") == 0 ||
@@ -387,16 +386,19 @@ effects_allow(struct effects *e, const struct facts *f, const char *path)
 		return (false);
 	}
 	if (m != NULL && m->kind == MOUNT_TMPFS)
-		effects_refuse(e, EFFECTS_FAIL, "%.200s lies in the tmpfs %s "
-		    "of the container, which the engine cannot write to", path,
-		    m->dest);
+		effects_refuse(e, EFFECTS_FAIL,
+		    "%.200s lies in the tmpfs %s "
+		    "of the container, which the engine cannot write to",
+		    path, m->dest);
 	else if (m != NULL && m->read_only)
 		effects_refuse(e, EFFECTS_FAIL,
 		    "%.200s lies in %s, which is mounted read-only", path,
 		    m->dest);
 	else if (m == NULL && f->read_only)
-		effects_refuse(e, EFFECTS_CLIMB, "%.200s: the container's "
-		    "root file system is read-only", path);
+		effects_refuse(e, EFFECTS_CLIMB,
+		    "%.200s: the container's "
+		    "root file system is read-only",
+		    path);
 	return (true);
 }
 
@@ -454,8 +456,7 @@ items_unquote(const char *s)
 			c = (char)v;
 			s += 2;
 		} else if (c == '\\' && *s != '\0')
-			c = (p = strchr(from, *s)) != NULL ? to[p - from] :
-							     *s;
+			c = (p = strchr(from, *s)) != NULL ? to[p - from] : *s;
 		if (*s == '\0')
 			break;
 		buf_add(&b, &c, 1);
@@ -523,8 +524,7 @@ items_moved(struct items *l)
 
 /* One of each destination, the last; and only what may be written. */
 static void
-items_settle(struct effects *e, const struct copyplan *p,
-    const struct facts *f)
+items_settle(struct effects *e, const struct copyplan *p, const struct facts *f)
 {
 	struct items *l = &e->items;
 	size_t n = 0;
@@ -556,8 +556,7 @@ paths_allow(struct effects *e, struct paths *l, const struct facts *f)
 
 	for (size_t i = 0; i < l->n; i++)
 		/* never all of a container */
-		if (strcmp(l->v[i], "/") == 0 ||
-		    !effects_allow(e, f, l->v[i]))
+		if (strcmp(l->v[i], "/") == 0 || !effects_allow(e, f, l->v[i]))
 			free(l->v[i]);
 		else
 			l->v[n++] = l->v[i];
@@ -575,7 +574,8 @@ effects_place(struct effects *e, const struct copyplan *p,
 	paths_allow(e, &e->hollow, f);
 	for (size_t i = 0; i < e->erase.n; i++)
 		if ((m = facts_mount_below(f, e->erase.v[i])) != NULL)
-			effects_refuse(e, EFFECTS_CLIMB, "%.200s is to be "
+			effects_refuse(e, EFFECTS_CLIMB,
+			    "%.200s is to be "
 			    "deleted, and %.200s is mounted in it",
 			    e->erase.v[i], m->dest);
 }

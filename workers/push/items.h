@@ -21,7 +21,7 @@ struct item {
 	struct owner owner;
 	bool chmod;
 	uint32_t mode; /* with chmod */
-	bool moved; /* a link that needs another root than the others */
+	bool moved;    /* a link that needs another root than the others */
 	/* what became of it */
 	bool sent; /* its bytes are in a PUT that was answered well */
 	bool torn; /* changed or vanished under the reader */
@@ -60,8 +60,7 @@ uint32_t items_mode(uint32_t mode);
 char *items_link_root(const char *to, const char *target, const char *root);
 
 /* Whether both are the same to a container: type, mode and content. */
-bool items_same(const struct manifest_entry *a,
-    const struct manifest_entry *b);
+bool items_same(const struct manifest_entry *a, const struct manifest_entry *b);
 
 /*
  * The item among n that the engine's message names in its first quotes (Go's
@@ -76,7 +75,7 @@ size_t items_moved(struct items *l);
 /* What a plan comes to. */
 struct effects {
 	struct items items;
-	struct paths erase;   /* absolute */
+	struct paths erase; /* absolute */
 	/*
 	 * Directories that are gone, or that no rule includes and that came
 	 * into being for what was in them, which is gone: to be removed if

@@ -10,8 +10,8 @@ push_service_new(struct worker *w, struct service *s,
     const struct conf_service *conf)
 {
 	const struct conf_root *root = conf_root(&w->conf, conf->tree);
-	const struct conf_mem *mem = conf_mem(&w->conf, MEM_MANIFEST,
-	    conf->service);
+	const struct conf_mem *mem =
+	    conf_mem(&w->conf, MEM_MANIFEST, conf->service);
 
 	s->w = w;
 	s->conf = conf;

@@ -36,7 +36,8 @@ oracle_tree_type(const struct oracle *o, const char *path)
 	if (e != NULL)
 		return (e->type);
 	return (manifest_next(o->manifest, path, NULL, NULL) != NULL ?
-		TREE_DIR : TREE_ABSENT);
+		TREE_DIR :
+		TREE_ABSENT);
 }
 
 static enum copyplan_type
@@ -58,7 +59,7 @@ struct listing {
 	int (*fn)(void *, const char *, bool);
 	void *fnarg;
 	char last[TREE_PATH_MAX]; /* the child that was told last */
-	bool known; /* leave out what the manifest has */
+	bool known;               /* leave out what the manifest has */
 	int stop;
 };
 
@@ -97,7 +98,9 @@ oracle_list(void *arg, const char *dir, int (*fn)(void *, const char *, bool),
     void *fnarg)
 {
 	const struct oracle *o = arg;
-	struct listing l = { .o = o, .fn = fn, .fnarg = fnarg,
+	struct listing l = { .o = o,
+		.fn = fn,
+		.fnarg = fnarg,
 		.skip = *dir == '\0' ? 0 : strlen(dir) + 1 };
 
 	manifest_iter_below(o->manifest, dir, oracle_tell_entry, &l);
@@ -105,9 +108,9 @@ oracle_list(void *arg, const char *dir, int (*fn)(void *, const char *, bool),
 	l.known = true;
 	if (l.stop != 0 || o->changes == NULL)
 		return;
-	for (size_t i = changes_from(o->changes, dir);
-	     i < o->changes->n && l.stop == 0 &&
-	     tree_path_below(o->changes->v[i].path, dir); i++)
+	for (size_t i = changes_from(o->changes, dir); i < o->changes->n &&
+	     l.stop == 0 && tree_path_below(o->changes->v[i].path, dir);
+	     i++)
 		if (o->changes->v[i].now != TREE_ABSENT)
 			oracle_tell(&l, o->changes->v[i].path);
 }
@@ -136,7 +139,8 @@ oracle_follow(const struct oracle *o, const char *path)
 	    tree_readlink(o->rootfd, head, target, sizeof(target)) == -1)
 		return (NULL);
 	up = strrchr(head, '/');
-	joined = *target == '/' ? xasprintf("%s%s", target, s) :
+	joined = *target == '/' ?
+	    xasprintf("%s%s", target, s) :
 	    xasprintf("/%.*s/%s%s", up == NULL ? 0 : (int)(up - head), head,
 		target, s);
 	clean = path_clean(joined, strlen(joined), &n);
@@ -169,8 +173,10 @@ oracle_archive(void *arg, const char *path)
 		size_t at, n;
 		const char *magic;
 	} kinds[] = { { 0, 2, "\x1f\x8b" }, { 0, 3, "BZh" },
-		{ 0, 6, "\xfd" "7zXZ" }, { 0, 4, "\x28\xb5\x2f\xfd" },
-		{ 257, 5, "ustar" } };
+		{ 0, 6,
+		    "\xfd"
+		    "7zXZ" },
+		{ 0, 4, "\x28\xb5\x2f\xfd" }, { 257, 5, "ustar" } };
 	const struct oracle *o = arg;
 	char head[512];
 	ssize_t n;
@@ -182,8 +188,7 @@ oracle_archive(void *arg, const char *path)
 	close(fd);
 	for (size_t i = 0; n > 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].at + kinds[i].n <= (size_t)n &&
-		    memcmp(head + kinds[i].at, kinds[i].magic, kinds[i].n) ==
-			0)
+		    memcmp(head + kinds[i].at, kinds[i].magic, kinds[i].n) == 0)
 			return (COPYPLAN_YES);
 	return (COPYPLAN_NO);
 }

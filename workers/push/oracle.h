@@ -12,14 +12,14 @@
 
 /* Which paths of the container are directories: asked of the engine once. */
 struct dest {
-	char *path; /* absolute */
+	char *path;                 /* absolute */
 	enum copyplan_answer isdir; /* COPYPLAN_UNKNOWN: to be asked */
 };
 
 struct oracle {
-	int rootfd;                     /* borrowed, like all of these */
+	int rootfd; /* borrowed, like all of these */
 	const struct manifest *manifest;
-	const struct changes *changes;  /* NULL: none */
+	const struct changes *changes; /* NULL: none */
 	struct dest *dests;
 	size_t ndests;
 };

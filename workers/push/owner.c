@@ -72,8 +72,8 @@ owner_lookup(const char *text, size_t len, const char *name, size_t n,
 		if (p == NULL)
 			continue;
 		colon = memchr(p, ':', (size_t)(eol - p));
-		if (owner_number(p,
-			(size_t)((colon != NULL ? colon : eol) - p), out) == 0)
+		if (owner_number(p, (size_t)((colon != NULL ? colon : eol) - p),
+			out) == 0)
 			return (0);
 	}
 	return (-1);
@@ -136,8 +136,7 @@ tar_number(const uint8_t *p, size_t n, size_t *out)
 }
 
 int
-owner_untar(const uint8_t *tar, size_t len, const char **text,
-    size_t *text_len)
+owner_untar(const uint8_t *tar, size_t len, const char **text, size_t *text_len)
 {
 	size_t off = 0, size;
 

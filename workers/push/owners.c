@@ -12,7 +12,8 @@ static void owners_go(struct task *j);
 static void
 owners_on_file(struct task *j, struct cfile *f, const struct eng_answer *a)
 {
-	if (!eng_is_ok(a) && (a->err != 0 || a->status != 404 ||
+	if (!eng_is_ok(a) &&
+	    (a->err != 0 || a->status != 404 ||
 		strstr(a->error, "o such container") != NULL)) {
 		task_end_answer(j, "reading the container's users", a);
 		return;
@@ -60,17 +61,17 @@ owners_set(struct task *j, struct item *it, const struct copyplan_step *st)
 	char why[256];
 
 	if (st->chown != NULL &&
-	    owner_parse(st->chown, s->passwd.text, s->passwd.len,
-		s->group.text, s->group.len, &it->owner, why, sizeof(why)) ==
-		-1) {
+	    owner_parse(st->chown, s->passwd.text, s->passwd.len, s->group.text,
+		s->group.len, &it->owner, why, sizeof(why)) == -1) {
 		task_end_why(j, RESULT_CLIMB, "%s: COPY at line %u: %s",
 		    it->from, st->line, why);
 		return (-1);
 	}
 	if (st->chmod != NULL && owner_mode(st->chmod, &it->mode) == -1) {
-		task_end_why(j, RESULT_CLIMB, "%s: COPY at line %u: "
-		    "--chmod=%.60s is not octal", it->from, st->line,
-		    st->chmod);
+		task_end_why(j, RESULT_CLIMB,
+		    "%s: COPY at line %u: "
+		    "--chmod=%.60s is not octal",
+		    it->from, st->line, st->chmod);
 		return (-1);
 	}
 	it->chmod = st->chmod != NULL;

@@ -129,8 +129,8 @@ prepare_base(struct task *j)
 	if (b.len == 0)
 		prepare_plan(j);
 	else
-		task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b,
-		    prepare_on_base, NULL);
+		task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b, prepare_on_base,
+		    NULL);
 }
 
 static void
@@ -167,8 +167,7 @@ prepare_on_container(void *arg, const struct eng_answer *a)
 		return;
 	}
 	fields_add_str(&b, F_IMAGE_ID, manifest_meta(j->s->m)->image);
-	task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b, prepare_on_image,
-	    NULL);
+	task_ask(j, MSG_ENG_INSPECT, ENG_OP_IMAGE, &b, prepare_on_image, NULL);
 }
 
 void

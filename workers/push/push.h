@@ -27,10 +27,10 @@
 #include "workers/shared/rules.h"
 #include "workers/shared/tarstream.h"
 
-#define PUSH_SLICE_MS	 20
-#define PUSH_EVENTS_MAX	 50 /* files of a job that are told one by one */
-#define PUSH_REASON_MAX	 512
-#define PUSH_PATHS_MAX	 (64 * 1024 * 1024) /* bytes of a job's paths */
+#define PUSH_SLICE_MS   20
+#define PUSH_EVENTS_MAX 50 /* files of a job that are told one by one */
+#define PUSH_REASON_MAX 512
+#define PUSH_PATHS_MAX  (64 * 1024 * 1024) /* bytes of a job's paths */
 
 struct task;
 typedef void (*task_fn)(struct task *j);
@@ -65,18 +65,18 @@ struct service {
 
 /* One PUT after the other, deliver.c. */
 struct deliver {
-	size_t at, end; /* the items of this PUT */
-	size_t next;    /* the next of them to be added */
-	char *root;     /* where it is unpacked */
-	size_t made;    /* bytes of the path of directories made on the way */
+	size_t at, end;   /* the items of this PUT */
+	size_t next;      /* the next of them to be added */
+	char *root;       /* where it is unpacked */
+	size_t made;      /* bytes of the path of directories made on the way */
 	struct item *cur; /* whose content is being added */
 	struct tree_stat st; /* of cur */
 	int64_t scanned_ns;
-	bool any;       /* something was added */
-	bool second;    /* the links that need another root */
+	bool any;    /* something was added */
+	bool second; /* the links that need another root */
 	struct tarstream *ts;
-	int fd;         /* the pipe's writing end, or -1 */
-	uint32_t req;   /* the PUT */
+	int fd;       /* the pipe's writing end, or -1 */
+	uint32_t req; /* the PUT */
 	unsigned tries;
 	task_fn then;
 };
@@ -85,10 +85,10 @@ struct deliver {
 struct erase {
 	const struct paths *paths;
 	size_t at;
-	size_t end;   /* of the paths in this exec */
+	size_t end;      /* of the paths in this exec */
 	bool one_by_one; /* exec cannot be used */
 	struct buf output;
-	char *asked;     /* whether it is there */
+	char *asked; /* whether it is there */
 	task_fn then;
 };
 
@@ -129,7 +129,7 @@ struct task {
 	struct msg_push_done done;
 	char reason[PUSH_REASON_MAX];
 	char trouble[PUSH_REASON_MAX]; /* what failed though the job went on */
-	struct buf again; /* PATH fields */
+	struct buf again;              /* PATH fields */
 };
 
 /* task.c */

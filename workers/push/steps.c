@@ -14,7 +14,7 @@
 #include "workers/push/begun.h"
 #include "workers/push/push.h"
 
-#define STEPS_LINE_MAX	1024 /* bytes of an output line that are told */
+#define STEPS_LINE_MAX  1024 /* bytes of an output line that are told */
 #define STEPS_LINES_MAX 500  /* lines of a step that are told */
 
 static void steps_next(struct task *j);
@@ -58,8 +58,8 @@ steps_tell_lines(struct task *j, unsigned stream, bool all)
 	size_t off = 0, n;
 	uint8_t *nl;
 
-	while ((nl = off < b->len ?
-		memchr(b->data + off, '\n', b->len - off) : NULL) != NULL) {
+	while ((nl = off < b->len ? memchr(b->data + off, '\n', b->len - off) :
+				    NULL) != NULL) {
 		n = (size_t)(nl - b->data) - off;
 		steps_tell_line(j, stream, b->data + off,
 		    n > 0 && nl[-1] == '\r' ? n - 1 : n);
@@ -154,8 +154,10 @@ steps_on_run(void *arg, const struct eng_answer *a)
 	if (a->exit != 0) {
 		begun_clear(j->s->m, st->instr);
 		cmd = steps_command(st);
-		task_end_why(j, RESULT_FAILED, "RUN at line %u: exit %lld: "
-		    "%.200s", st->line, (long long)a->exit, cmd);
+		task_end_why(j, RESULT_FAILED,
+		    "RUN at line %u: exit %lld: "
+		    "%.200s",
+		    st->line, (long long)a->exit, cmd);
 		free(cmd);
 		return;
 	}
@@ -226,8 +228,7 @@ steps_run(struct task *j, const struct copyplan_step *st)
 	for (size_t i = 0; i < st->nargv; i++)
 		fields_add_str(&b, F_ARG, st->argv[i]);
 	steps_env(j->s, st, &b);
-	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, steps_on_run,
-	    steps_on_output);
+	task_ask(j, MSG_ENG_EXEC, ENG_NONE, &b, steps_on_run, steps_on_output);
 }
 
 /*
@@ -274,8 +275,9 @@ steps_placed(struct task *j)
 {
 	effects_place(&j->fx, j->s->plan, &j->s->facts);
 	if (j->fx.verdict != EFFECTS_OK) {
-		task_end_why(j, j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB :
-								RESULT_FAILED,
+		task_end_why(j,
+		    j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB :
+						     RESULT_FAILED,
 		    "%s", j->fx.reason);
 		return;
 	}

@@ -187,8 +187,11 @@ uint32_t
 task_ask(struct task *j, enum msg_type type, enum eng_op op, struct buf *b,
     eng_cb cb, eng_data_cb data)
 {
-	struct eng_request q = { .type = type, .m = { .op = op }, .fd = -1,
-		.cb = cb, .data = data };
+	struct eng_request q = { .type = type,
+		.m = { .op = op },
+		.fd = -1,
+		.cb = cb,
+		.data = data };
 
 	return (task_send(j, &q, b));
 }
@@ -196,8 +199,10 @@ task_ask(struct task *j, enum msg_type type, enum eng_op op, struct buf *b,
 uint32_t
 task_put(struct task *j, const char *path, uint32_t flags, int fd, eng_cb cb)
 {
-	struct eng_request q = { .type = MSG_ENG_PUT, .m = { .flags = flags },
-		.fd = fd, .cb = cb };
+	struct eng_request q = { .type = MSG_ENG_PUT,
+		.m = { .flags = flags },
+		.fd = fd,
+		.cb = cb };
 	struct buf b = { 0 };
 
 	fields_add_str(&b, F_PATH, path);

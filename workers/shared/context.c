@@ -29,8 +29,8 @@ struct context {
 	char path[TREE_PATH_MAX];
 	char target[TREE_PATH_MAX];
 
-	int sending;	/* the stream has the entry's header */
-	int finished;	/* the walk is over */
+	int sending;  /* the stream has the entry's header */
+	int finished; /* the walk is over */
 };
 
 static void
@@ -62,7 +62,7 @@ found(struct context *c, const struct tree_entry *e)
 	memcpy(c->path, e->path, strlen(e->path) + 1);
 	if (e->st.type == TREE_LINK) {
 		if (tree_readlink(c->o.rootfd, e->path, c->target,
-		    sizeof(c->target)) == -1) {
+			sizeof(c->target)) == -1) {
 			context_note(c, CONTEXT_UNREADABLE, e->path, errno);
 			return (TREE_GO);
 		}
@@ -103,8 +103,12 @@ context_new(const struct context_opts *opts)
 {
 	struct context *c = xcalloc(1, sizeof(*c));
 	struct tree_walk_opts w = { .rootfd = opts->rootfd,
-		.ignore = opts->ignore, .keep = c->keep, .arg = c,
-		.entry = on_entry, .enter = on_enter, .error = on_error };
+		.ignore = opts->ignore,
+		.keep = c->keep,
+		.arg = c,
+		.entry = on_entry,
+		.enter = on_enter,
+		.error = on_error };
 
 	c->o = *opts;
 	c->dockerfile = keep_path(opts->dockerfile);
@@ -189,7 +193,8 @@ send_begin(struct context *c, struct tarstream *ts)
 		}
 	}
 	t.type = e->st.type == TREE_REG ? TARSTREAM_REG :
-	    e->st.type == TREE_DIR ? TARSTREAM_DIR : TARSTREAM_SYMLINK;
+	    e->st.type == TREE_DIR      ? TARSTREAM_DIR :
+					  TARSTREAM_SYMLINK;
 	/* Links have no mode of their own on Linux; the kernel says 0777. */
 	t.mode = e->st.mode;
 	t.size = e->st.size;
@@ -249,8 +254,7 @@ context_stream(struct context *c, struct tarstream *ts, mono_t deadline)
 			return (CONTEXT_MORE);
 		rc = context_advance(c, deadline);
 		if (rc == CONTEXT_DONE)
-			return (tarstream_finish(ts) == -1 ? -1 :
-			    CONTEXT_DONE);
+			return (tarstream_finish(ts) == -1 ? -1 : CONTEXT_DONE);
 		if (rc != CONTEXT_ENTRY)
 			return (rc);
 		if (send_begin(c, ts) == -1)

@@ -22,17 +22,17 @@
 enum context_note {
 	CONTEXT_UNREADABLE, /* err says why; left out */
 	CONTEXT_SPECIAL,    /* socket, FIFO or device; left out */
-	CONTEXT_TORN	    /* changed while it was sent */
+	CONTEXT_TORN        /* changed while it was sent */
 };
 
 struct context_opts {
-	int rootfd;		     /* borrowed */
+	int rootfd;                  /* borrowed */
 	const struct ignore *ignore; /* borrowed; NULL for none */
 	/* Relative to the context; NULL where they lie outside of it. */
 	const char *dockerfile;
-	const char *ignorefile; /* the one that applies */
+	const char *ignorefile;    /* the one that applies */
 	struct manifest *manifest; /* filled while streaming; may be NULL */
-	uint32_t epoch;		   /* for its entries */
+	uint32_t epoch;            /* for its entries */
 	void *arg;
 	/* May be NULL. */
 	void (*note)(void *arg, enum context_note kind, const char *path,
@@ -44,7 +44,8 @@ struct context_entry {
 	const char *target; /* of a symbolic link */
 	struct tree_stat st;
 	int64_t scanned_ns; /* CLOCK_REALTIME of the stat */
-	int kept; /* excluded by the rules; there because the builder needs it */
+	int kept; /* excluded by the rules; there because the builder needs it
+		   */
 };
 
 struct context_stats {

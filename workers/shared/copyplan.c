@@ -53,10 +53,10 @@ copyplan_new(const struct dockerfile *df, const struct copyplan_options *opt,
 	if (copyplan_compile(p, err) == -1)
 		goto fail;
 	copyplan_set_line(p, p->graph->target);
-	return p;
+	return (p);
 fail:
 	copyplan_free(p);
-	return NULL;
+	return (NULL);
 }
 
 void
@@ -85,19 +85,19 @@ copyplan_free(struct copyplan *p)
 const struct dockerfile_graph *
 copyplan_graph(const struct copyplan *p)
 {
-	return p->graph;
+	return (p->graph);
 }
 
 size_t
 copyplan_nsteps(const struct copyplan *p)
 {
-	return p->nsteps;
+	return (p->nsteps);
 }
 
 const struct copyplan_step *
 copyplan_step(const struct copyplan *p, size_t n)
 {
-	return &p->steps[n];
+	return (&p->steps[n]);
 }
 
 void
@@ -120,8 +120,8 @@ copyplan_step_in_target(const struct copyplan *p, size_t n)
 	for (s = p->graph->target; s != DOCKERFILE_NO_STAGE;
 	     s = p->graph->stages[s].base_stage)
 		if (s == p->steps[n].stage)
-			return true;
-	return false;
+			return (true);
+	return (false);
 }
 
 static void
@@ -157,9 +157,9 @@ wins(struct copyplan *p, size_t step, const char *dest)
 		free(from);
 		if (got == COPYPLAN_FROM_CONTEXT || got == COPYPLAN_INLINE ||
 		    got == COPYPLAN_ELSEWHERE)
-			return false;
+			return (false);
 	}
-	return true;
+	return (true);
 }
 
 void
@@ -178,9 +178,9 @@ copyplan_map(struct copyplan *p, const char *path, bool isdir,
 		s = &p->steps[i];
 		if (s->kind != COPYPLAN_COPY)
 			continue;
-		copyplan_set_line(p, copyplan_step_in_target(p, i)
-					 ? p->graph->target
-					 : s->stage);
+		copyplan_set_line(p,
+		    copyplan_step_in_target(p, i) ? p->graph->target :
+						    s->stage);
 		for (k = 0; k < s->nsources; k++) {
 			dest = copyplan_place_of(p, i, k, path, isdir, &link);
 			if (dest != NULL)

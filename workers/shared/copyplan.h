@@ -74,7 +74,7 @@ struct copyplan_options {
 	/* Of the base image's configuration, where known; each may be NULL. */
 	const struct dockerfile_env *base_env;
 	const char *base_workdir;      /* NULL: "/" */
-	const char *base_user;	       /* NULL: unknown */
+	const char *base_user;         /* NULL: unknown */
 	const char *const *base_shell; /* NULL-terminated */
 	/* The context's name of the Dockerfile: its change means rebuild. */
 	const char *dockerfile;
@@ -103,7 +103,7 @@ const struct dockerfile_graph *copyplan_graph(const struct copyplan *);
  * order of the file.  A step is named by its index here.
  */
 enum copyplan_kind {
-	COPYPLAN_COPY,	    /* from the context, or heredocs */
+	COPYPLAN_COPY,      /* from the context, or heredocs */
 	COPYPLAN_STAGECOPY, /* COPY --from another stage */
 	COPYPLAN_IMAGECOPY, /* COPY --from an image */
 	COPYPLAN_RUN
@@ -121,10 +121,10 @@ struct copyplan_step {
 	bool add;
 	char **sources; /* clean, relative; may glob */
 	size_t nsources;
-	char *dest;	 /* absolute, clean */
+	char *dest;      /* absolute, clean */
 	bool dest_slash; /* written as a directory */
-	bool remote;	 /* ADD of a URL or git as well */
-	char *chown;	 /* expanded; NULL: none */
+	bool remote;     /* ADD of a URL or git as well */
+	char *chown;     /* expanded; NULL: none */
 	char *chmod;
 	bool parents;
 	size_t from; /* _STAGECOPY: stage */
@@ -133,7 +133,7 @@ struct copyplan_step {
 	char **argv; /* NULL-terminated */
 	size_t nargv;
 	const struct dockerfile_env *env; /* ENV and ARG in force */
-	char **unset;			  /* set only by later steps */
+	char **unset;                     /* set only by later steps */
 	size_t nunset;
 	char *user; /* "": the base image's */
 	char *workdir;
@@ -227,7 +227,7 @@ struct push_plan {
 	bool rebuild;
 	/* A stage beside the target's own line is touched. */
 	bool needs_stage_containers;
-	char reason[512];	   /* which file, which rule */
+	char reason[512];          /* which file, which rule */
 	struct push_stage *stages; /* those with ops, by index */
 	size_t nstages;
 };
@@ -237,9 +237,9 @@ struct push_plan {
  * holds, unless options.exact is set.  Of a deleted directory the paths that
  * it held should be listed too, as far as they are known (by the manifest):
  * only they can be taken out one by one where another step's files lie
- * beneath, and only they match a wildcard.  A path in either list goes by what the type callback says of it
- * now.  The caller owns the result, which points into the plan: free it
- * first.
+ * beneath, and only they match a wildcard.  A path in either list goes by what
+ * the type callback says of it now.  The caller owns the result, which points
+ * into the plan: free it first.
  *
  * Rules, in short.  A path goes where each COPY puts it, in order; a later
  * step that provides the same destination wins, unless a RUN stands between

@@ -33,8 +33,8 @@ static void
 add_change(struct changes *c, const char *path, bool isdir)
 {
 	if ((c->n & (c->n - 1)) == 0)
-		c->v = xreallocarray(
-		    c->v, c->n == 0 ? 1 : c->n * 2, sizeof(*c->v));
+		c->v = xreallocarray(c->v, c->n == 0 ? 1 : c->n * 2,
+		    sizeof(*c->v));
 	c->v[c->n].path = xstrdup(path);
 	c->v[c->n++].isdir = isdir;
 }
@@ -43,7 +43,7 @@ static int
 walked(void *arg, const char *path, bool isdir)
 {
 	add_change(arg, path, isdir);
-	return 0;
+	return (0);
 }
 
 /* '/' sorts first, so that what a directory holds follows it. */
@@ -58,7 +58,7 @@ copyplan_path_cmp(const char *a, const char *b)
 	}
 	x = *a == '/' ? 1 : (unsigned char)*a;
 	y = *b == '/' ? 1 : (unsigned char)*b;
-	return (x > y) - (x < y);
+	return ((x > y) - (x < y));
 }
 
 static int
@@ -66,7 +66,7 @@ change_cmp(const void *a, const void *b)
 {
 	const struct change *x = a, *y = b;
 
-	return copyplan_path_cmp(x->path, y->path);
+	return (copyplan_path_cmp(x->path, y->path));
 }
 
 /* Sort, drop doubles, and learn what was a directory. */
@@ -107,8 +107,9 @@ take_paths(struct planner *pl, const char *const *paths, size_t n, bool gone)
 			/* What a reappeared directory holds is listed. */
 			if (!gone && pl->p->opt.exact)
 				add_change(&pl->changed, paths[i], true);
-			else if (!gone && copyplan_walk(pl->p, paths[i], walked,
-					 &pl->changed) == -1)
+			else if (!gone &&
+			    copyplan_walk(pl->p, paths[i], walked,
+				&pl->changed) == -1)
 				copyplan_reason(pl, true,
 				    "%.200s: too many files", paths[i]);
 			break;
@@ -161,9 +162,9 @@ ready(const struct planner *pl, size_t head, const bool *is_head,
 		for (i = 0; i < g->stages[s].ndeps; i++) {
 			d = g->stages[s].deps[i].stage;
 			if (d != DOCKERFILE_NO_STAGE && is_head[d] && !done[d])
-				return false;
+				return (false);
 		}
-	return true;
+	return (true);
 }
 
 /* Every line that something is copied from, then the target's. */
@@ -213,7 +214,7 @@ check_inputs(struct planner *pl, const char *const *paths, size_t n)
 			    "changed",
 			    paths[i]);
 		else if (opt->ignorefile != NULL &&
-			 strcmp(paths[i], opt->ignorefile) == 0)
+		    strcmp(paths[i], opt->ignorefile) == 0)
 			copyplan_reason(pl, true,
 			    "%.200s: what the build leaves "
 			    "out changed",
@@ -229,11 +230,11 @@ too_many(struct planner *pl)
 	for (i = 0; i < pl->p->nsteps; i++)
 		copies += pl->p->steps[i].nsources;
 	if (copies == 0 || pl->changed.n + pl->deleted.n <= MAX_PAIRS / copies)
-		return false;
+		return (false);
 	copyplan_reason(pl, true, "too many changes for a push (%zu)",
 	    pl->changed.n + pl->deleted.n);
 	pl->out->needed = true;
-	return true;
+	return (true);
 }
 
 /* Move the stages that have something to do to the plan. */
@@ -274,7 +275,7 @@ struct push_plan *
 copyplan_changes(struct copyplan *p, const char *const *changed,
     size_t nchanged, const char *const *deleted, size_t ndeleted)
 {
-	struct planner pl = {0};
+	struct planner pl = { 0 };
 	size_t i, n = p->graph->nstages;
 
 	copyplan_rescan(p);
@@ -300,7 +301,7 @@ copyplan_changes(struct copyplan *p, const char *const *changed,
 	free(pl.stages);
 	free(pl.owner);
 	free(pl.touched);
-	return pl.out;
+	return (pl.out);
 }
 
 void

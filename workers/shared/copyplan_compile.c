@@ -16,23 +16,23 @@ do_instr(struct compiler *c, size_t index, const struct dockerfile_instr *in)
 {
 	switch (in->kind) {
 	case DOCKERFILE_ENV:
-		return copyplan_do_env(c, in);
+		return (copyplan_do_env(c, in));
 	case DOCKERFILE_ARG:
-		return copyplan_do_arg(c, in);
+		return (copyplan_do_arg(c, in));
 	case DOCKERFILE_WORKDIR:
-		return in->nargs == 1 ? copyplan_do_workdir(c, in) : 0;
+		return (in->nargs == 1 ? copyplan_do_workdir(c, in) : 0);
 	case DOCKERFILE_USER:
-		return in->nargs == 1 ? copyplan_do_user(c, in) : 0;
+		return (in->nargs == 1 ? copyplan_do_user(c, in) : 0);
 	case DOCKERFILE_SHELL:
 		if (in->json && in->nargs > 0)
 			copyplan_do_shell(c, in);
-		return 0;
+		return (0);
 	case DOCKERFILE_COPY:
 	case DOCKERFILE_ADD:
 	case DOCKERFILE_RUN:
-		return copyplan_add_step(c, index, in);
+		return (copyplan_add_step(c, index, in));
 	default:
-		return 0;
+		return (0);
 	}
 }
 
@@ -49,19 +49,19 @@ do_stage(struct compiler *c, size_t n)
 	else {
 		copyplan_force_copy(&c->now, &c->at_end[st->base_stage]);
 		if (copyplan_charge(c->p, c->now.all->bytes * 3) == -1)
-			return copyplan_too_long(c, &df->instrs[st->first]);
+			return (copyplan_too_long(c, &df->instrs[st->first]));
 		base = &c->p->graph->stages[st->base_stage];
 		for (i = base->first + 1; i < base->end; i++)
 			if (df->instrs[i].trigger != NULL &&
 			    do_instr(c, i, df->instrs[i].trigger) == -1)
-				return -1;
+				return (-1);
 	}
 	for (i = st->first + 1; i < st->end; i++)
 		if (do_instr(c, i, &df->instrs[i]) == -1)
-			return -1;
+			return (-1);
 	c->at_end[n] = c->now;
 	memset(&c->now, 0, sizeof(c->now));
-	return 0;
+	return (0);
 }
 
 /*
@@ -86,7 +86,7 @@ set_unset(struct compiler *c, size_t step, const struct dockerfile_env *last)
 		else if (strcmp(name, "PATH") == 0)
 			v = COPYPLAN_DEFAULT_PATH;
 		if (copyplan_charge(p, strlen(name)) == -1)
-			return -1;
+			return (-1);
 		if (v == NULL)
 			copyplan_add_word(&s->unset, &s->nunset, xstrdup(name));
 		else {
@@ -98,7 +98,7 @@ set_unset(struct compiler *c, size_t step, const struct dockerfile_env *last)
 					dockerfile_env_set(p->envs[k], name, v);
 		}
 	}
-	return 0;
+	return (0);
 }
 
 static int
@@ -111,19 +111,19 @@ finish(struct compiler *c)
 	for (i = 0; i < p->nsteps; i++) {
 		if (p->steps[i].kind != COPYPLAN_RUN)
 			continue;
-		head = p->in_line[p->steps[i].stage] ? p->graph->target
-						     : p->steps[i].stage;
+		head = p->in_line[p->steps[i].stage] ? p->graph->target :
+						       p->steps[i].stage;
 		if (set_unset(c, i, c->at_end[head].env) == -1)
-			return copyplan_too_long(
-			    c, &p->df->instrs[p->steps[i].instr]);
+			return (copyplan_too_long(c,
+			    &p->df->instrs[p->steps[i].instr]));
 	}
-	return 0;
+	return (0);
 }
 
 int
 copyplan_compile(struct copyplan *p, struct dockerfile_error *err)
 {
-	struct compiler c = {0};
+	struct compiler c = { 0 };
 	size_t i;
 	int ret = 0;
 
@@ -139,5 +139,5 @@ copyplan_compile(struct copyplan *p, struct dockerfile_error *err)
 		copyplan_force_clear(&c.at_end[i]);
 	free(c.at_end);
 	copyplan_force_clear(&c.now);
-	return ret;
+	return (ret);
 }

@@ -33,7 +33,7 @@ copyplan_copy_words(char *const *words, size_t n)
 
 	for (i = 0; i < n; i++)
 		copy[i] = xstrdup(words[i]);
-	return copy;
+	return (copy);
 }
 
 void
@@ -52,7 +52,7 @@ copyplan_force_copy(struct force *to, const struct force *from)
 void
 copyplan_force_base(struct copyplan *p, struct force *f)
 {
-	static const char *const sh[] = {"/bin/sh", "-c", NULL};
+	static const char *const sh[] = { "/bin/sh", "-c", NULL };
 	const char *const *shell = p->opt.base_shell;
 	const char *dir = p->opt.base_workdir;
 
@@ -77,22 +77,22 @@ copyplan_force_base(struct copyplan *p, struct force *f)
 }
 
 char *
-copyplan_expand(
-    struct compiler *c, const struct dockerfile_instr *in, const char *word)
+copyplan_expand(struct compiler *c, const struct dockerfile_instr *in,
+    const char *word)
 {
 	char err[200], *s;
 
-	s = dockerfile_expand(
-	    word, c->p->df->escape, c->now.all, err, sizeof(err));
+	s = dockerfile_expand(word, c->p->df->escape, c->now.all, err,
+	    sizeof(err));
 	if (s == NULL)
 		FAIL(c, in, "%s", err);
-	return s;
+	return (s);
 }
 
 int
 copyplan_too_long(struct compiler *c, const struct dockerfile_instr *in)
 {
-	return FAIL(c, in, "the environment is too large");
+	return (FAIL(c, in, "the environment is too large"));
 }
 
 /* Account for memory that one small file could make large. */
@@ -100,7 +100,7 @@ int
 copyplan_charge(struct copyplan *p, size_t bytes)
 {
 	p->env_bytes += bytes;
-	return p->env_bytes > MAX_SNAPSHOTS ? -1 : 0;
+	return (p->env_bytes > MAX_SNAPSHOTS ? -1 : 0);
 }
 
 int
@@ -123,7 +123,7 @@ copyplan_do_env(struct compiler *c, const struct dockerfile_instr *in)
 			ret = copyplan_too_long(c, in);
 	dockerfile_words_free(words, in->nargs);
 	c->now.snapshot = NULL;
-	return ret;
+	return (ret);
 }
 
 /* The value of an ARG here, the caller's to free; NULL with 0: it has none. */
@@ -139,13 +139,13 @@ arg_value(struct compiler *c, const struct dockerfile_instr *in,
 		v = dockerfile_env_get(given, name);
 	if (v == NULL && preset != NULL) {
 		*value = copyplan_expand(c, in, preset);
-		return *value == NULL ? -1 : 0;
+		return (*value == NULL ? -1 : 0);
 	}
 	if (v == NULL)
 		v = dockerfile_env_get(c->p->graph->globals, name);
 	if (v != NULL)
 		*value = xstrdup(v);
-	return 0;
+	return (0);
 }
 
 int
@@ -172,7 +172,7 @@ copyplan_do_arg(struct compiler *c, const struct dockerfile_instr *in)
 		free(name);
 	}
 	c->now.snapshot = NULL;
-	return ret;
+	return (ret);
 }
 
 /* path, seen from dir; absolute and clean. */
@@ -187,7 +187,7 @@ copyplan_absolute(const char *dir, const char *path)
 	free(joined);
 	if (clean == NULL)
 		abort();
-	return clean;
+	return (clean);
 }
 
 int
@@ -198,7 +198,7 @@ copyplan_do_workdir(struct compiler *c, const struct dockerfile_instr *in)
 	char *s, *dir;
 
 	if ((s = copyplan_expand(c, in, in->args[0])) == NULL)
-		return -1;
+		return (-1);
 	dir = copyplan_absolute(c->now.workdir, s);
 	free(s);
 	free(c->now.workdir);
@@ -208,7 +208,7 @@ copyplan_do_workdir(struct compiler *c, const struct dockerfile_instr *in)
 	w->stage = c->stage;
 	w->step = p->nsteps;
 	w->path = xstrdup(dir);
-	return 0;
+	return (0);
 }
 
 int
@@ -217,10 +217,10 @@ copyplan_do_user(struct compiler *c, const struct dockerfile_instr *in)
 	char *s;
 
 	if ((s = copyplan_expand(c, in, in->args[0])) == NULL)
-		return -1;
+		return (-1);
 	free(c->now.user);
 	c->now.user = s;
-	return 0;
+	return (0);
 }
 
 void
@@ -231,8 +231,8 @@ copyplan_do_shell(struct compiler *c, const struct dockerfile_instr *in)
 	c->now.nshell = in->nargs;
 }
 
-static const char *const proxies[] = {
-    "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"};
+static const char *const proxies[] = { "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY",
+	"NO_PROXY", "ALL_PROXY" };
 
 /* Proxy build arguments reach every RUN, in either case, undeclared. */
 static void
@@ -261,13 +261,13 @@ copyplan_snapshot(struct compiler *c, const struct dockerfile_instr *in)
 	size_t i;
 
 	if (c->now.snapshot != NULL)
-		return c->now.snapshot;
+		return (c->now.snapshot);
 	env = dockerfile_env_copy(c->now.env);
 	from = c->now.args;
 	for (i = 0; i < from->nvars; i++)
 		if (dockerfile_env_get(env, from->vars[i].name) == NULL &&
-		    dockerfile_env_set(
-			env, from->vars[i].name, from->vars[i].value) == -1)
+		    dockerfile_env_set(env, from->vars[i].name,
+			from->vars[i].value) == -1)
 			break;
 	add_proxies(p, env);
 	env->work = NULL;
@@ -275,8 +275,8 @@ copyplan_snapshot(struct compiler *c, const struct dockerfile_instr *in)
 	p->envs[p->nenvs++] = env;
 	if (copyplan_charge(p, env->bytes) == -1 || i < from->nvars) {
 		copyplan_too_long(c, in);
-		return NULL;
+		return (NULL);
 	}
 	c->now.snapshot = env;
-	return env;
+	return (env);
 }

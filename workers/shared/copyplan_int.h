@@ -22,10 +22,10 @@ bool copyplan_is_wild(const char *);
 
 /* What the plan keeps of a step beside what it shows. */
 struct copyplan_extra {
-	struct ignore *exclude;	 /* --exclude, or NULL */
+	struct ignore *exclude;  /* --exclude, or NULL */
 	struct ignore **include; /* --parents, one per source */
-	char **pivot;		 /* --parents: what stays behind */
-	char **heredocs;	 /* names of inline files */
+	char **pivot;            /* --parents: what stays behind */
+	char **heredocs;         /* names of inline files */
 	size_t nheredocs;
 	char **binds; /* RUN: context paths mounted */
 	size_t nbinds;
@@ -92,8 +92,8 @@ enum copyplan_provides {
 };
 
 /* Does a step put something at dest, as things are now? */
-enum copyplan_provides copyplan_provider(
-    struct copyplan *, size_t step, const char *dest, char **from, bool *isdir);
+enum copyplan_provides copyplan_provider(struct copyplan *, size_t step,
+    const char *dest, char **from, bool *isdir);
 
 /* Is a step's destination a directory for a single file? */
 bool copyplan_dest_is_dir(struct copyplan *, size_t step);
@@ -106,7 +106,7 @@ int copyplan_walk(struct copyplan *, const char *path,
     int (*fn)(void *, const char *path, bool isdir), void *fnarg);
 
 /* Matches of a wildcard source. */
-const struct copyplan_found *copyplan_find(
-    struct copyplan *, size_t step, size_t source);
+const struct copyplan_found *copyplan_find(struct copyplan *, size_t step,
+    size_t source);
 
 #endif

@@ -14,9 +14,9 @@ copyplan_below(const char *path, const char *dir)
 	size_t n = strlen(dir);
 
 	if (n == 0 || strcmp(dir, "/") == 0)
-		return true;
-	return strncmp(path, dir, n) == 0 &&
-	       (path[n] == '/' || path[n] == '\0');
+		return (true);
+	return (
+	    strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == '\0'));
 }
 
 char *
@@ -25,9 +25,9 @@ copyplan_join(const char *dir, const char *rel)
 	size_t n = strlen(dir);
 
 	if (*rel == '\0')
-		return xstrdup(dir);
-	return xasprintf(
-	    "%s%s%s", dir, n == 0 || dir[n - 1] == '/' ? "" : "/", rel);
+		return (xstrdup(dir));
+	return (xasprintf("%s%s%s", dir, n == 0 || dir[n - 1] == '/' ? "" : "/",
+	    rel));
 }
 
 const char *
@@ -35,7 +35,7 @@ copyplan_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return slash == NULL ? path : slash + 1;
+	return (slash == NULL ? path : slash + 1);
 }
 
 bool
@@ -43,17 +43,17 @@ copyplan_is_wild(const char *s)
 {
 	for (; *s != '\0'; s++) {
 		if (strchr("*?[", *s) != NULL)
-			return true;
+			return (true);
 		if (*s == '\\' && *++s == '\0')
 			break;
 	}
-	return false;
+	return (false);
 }
 
 enum copyplan_type
 copyplan_type(const struct copyplan *p, const char *path)
 {
-	return p->opt.oracle.type(p->opt.oracle.arg, path);
+	return (p->opt.oracle.type(p->opt.oracle.arg, path));
 }
 
 /* What of path lies below dir; path is dir or below it. */
@@ -61,7 +61,7 @@ static const char *
 rest(const char *path, const char *dir)
 {
 	path += strlen(dir);
-	return *path == '/' ? path + 1 : path;
+	return (*path == '/' ? path + 1 : path);
 }
 
 static bool
@@ -70,8 +70,9 @@ matches(const struct ignore *ig, const char *path)
 	struct ignore_match m;
 
 	if (*path == '\0')
-		return false;
-	return ignore_path(ig, path, strlen(path), &m, NULL) == 0 && m.excluded;
+		return (false);
+	return (
+	    ignore_path(ig, path, strlen(path), &m, NULL) == 0 && m.excluded);
 }
 
 /* Length of the first n components of path, 0 if it has fewer. */
@@ -83,9 +84,9 @@ head_length(const char *path, size_t n)
 	for (;;) {
 		s += strcspn(s, "/");
 		if (--n == 0)
-			return (size_t)(s - path);
+			return ((size_t)(s - path));
 		if (*s++ == '\0')
-			return 0;
+			return (0);
 	}
 }
 
@@ -97,7 +98,7 @@ components(const char *path)
 	for (; *path != '\0'; path++)
 		if (*path == '/')
 			n++;
-	return n;
+	return (n);
 }
 
 bool
@@ -108,26 +109,26 @@ copyplan_dest_is_dir(struct copyplan *p, size_t step)
 	size_t i, k;
 
 	if (s->dest_slash || strcmp(s->dest, "/") == 0)
-		return true;
+		return (true);
 	for (i = 0; i < p->nworkdirs; i++)
 		if (p->in_line[p->workdirs[i].stage] &&
 		    p->workdirs[i].step <= step &&
 		    copyplan_below(p->workdirs[i].path, s->dest))
-			return true;
+			return (true);
 	for (i = 0; i < step; i++) {
 		e = &p->steps[i];
 		if (e->kind == COPYPLAN_RUN || !p->in_line[e->stage] ||
 		    !copyplan_below(e->dest, s->dest))
 			continue;
 		if (e->dest_slash || strcmp(e->dest, s->dest) != 0)
-			return true;
+			return (true);
 		for (k = 0; e->kind == COPYPLAN_COPY && k < e->nsources; k++)
 			if (copyplan_type(p, e->sources[k]) == COPYPLAN_DIR)
-				return true;
+				return (true);
 	}
 	if (o->destdir == NULL || !p->in_line[p->graph->target])
-		return false;
-	return o->destdir(o->arg, s->dest) == COPYPLAN_YES;
+		return (false);
+	return (o->destdir(o->arg, s->dest) == COPYPLAN_YES);
 }
 
 /* Where a single file goes. */
@@ -137,8 +138,8 @@ place_file(struct copyplan *p, size_t step, const char *name)
 	const char *dest = p->steps[step].dest;
 
 	if (copyplan_dest_is_dir(p, step))
-		return copyplan_join(dest, copyplan_base(name));
-	return xstrdup(dest);
+		return (copyplan_join(dest, copyplan_base(name)));
+	return (xstrdup(dest));
 }
 
 /* A path that is root itself or below it; root is what a source names. */
@@ -151,12 +152,12 @@ place_below(struct copyplan *p, size_t step, const char *name, const char *root,
 
 	if (*rel == '\0' && !isdir) {
 		if (ex != NULL && matches(ex, copyplan_base(name)))
-			return NULL;
-		return place_file(p, step, name);
+			return (NULL);
+		return (place_file(p, step, name));
 	}
 	if (ex != NULL && matches(ex, rel))
-		return NULL;
-	return copyplan_join(p->steps[step].dest, rel);
+		return (NULL);
+	return (copyplan_join(p->steps[step].dest, rel));
 }
 
 static char *
@@ -166,12 +167,12 @@ place_parents(struct copyplan *p, size_t step, size_t source, const char *path)
 	const char *rel;
 
 	if (!copyplan_below(path, x->pivot[source]))
-		return NULL;
+		return (NULL);
 	rel = rest(path, x->pivot[source]);
 	if (!matches(x->include[source], rel) ||
 	    (x->exclude != NULL && matches(x->exclude, rel)))
-		return NULL;
-	return copyplan_join(p->steps[step].dest, rel);
+		return (NULL);
+	return (copyplan_join(p->steps[step].dest, rel));
 }
 
 static char *
@@ -182,12 +183,12 @@ place_wild(struct copyplan *p, size_t step, const char *src, const char *path,
 	size_t n;
 
 	if (*path == '\0' || (n = head_length(path, components(src))) == 0)
-		return NULL;
+		return (NULL);
 	root = xstrndup(path, n);
 	if (copyplan_match(src, root) == 1)
 		dest = place_below(p, step, root, root, path, isdir);
 	free(root);
-	return dest;
+	return (dest);
 }
 
 char *
@@ -200,9 +201,9 @@ copyplan_place_of(struct copyplan *p, size_t step, size_t source,
 
 	*link = false;
 	if (p->steps[step].parents)
-		return place_parents(p, step, source, path);
+		return (place_parents(p, step, source, path));
 	if (copyplan_is_wild(src))
-		return place_wild(p, step, src, path, isdir);
+		return (place_wild(p, step, src, path, isdir));
 	real =
 	    o->resolve == NULL || *src == '\0' ? NULL : o->resolve(o->arg, src);
 	if (real != NULL) {
@@ -212,7 +213,7 @@ copyplan_place_of(struct copyplan *p, size_t step, size_t source,
 	} else if (copyplan_below(path, src))
 		dest = place_below(p, step, src, src, path, isdir);
 	free(real);
-	return dest;
+	return (dest);
 }
 
 struct finding {
@@ -251,11 +252,11 @@ find_entry(void *arg, const char *name, bool isdir)
 	struct finding *fi = arg;
 
 	if (*fi->budget == 0)
-		return 1;
+		return (1);
 	--*fi->budget;
 	if ((isdir || fi->last) && copyplan_match(fi->pattern, name) == 1)
 		found_add(fi->next, copyplan_join(fi->dir, name), isdir);
-	return 0;
+	return (0);
 }
 
 /* Go down the pattern one component at a time. */
@@ -263,15 +264,15 @@ const struct copyplan_found *
 copyplan_find(struct copyplan *p, size_t step, size_t source)
 {
 	const struct copyplan_oracle *o = &p->opt.oracle;
-	struct copyplan_found *f = &p->extra[step].found[source], now = {0};
+	struct copyplan_found *f = &p->extra[step].found[source], now = { 0 };
 	struct copyplan_found next;
-	struct finding fi = {0};
+	struct finding fi = { 0 };
 	const char *src = p->steps[step].sources[source];
 	size_t i, n, budget = COPYPLAN_MAX_ENTRIES;
 	char *part;
 
 	if (f->done || o->list == NULL)
-		return f;
+		return (f);
 	found_add(&now, xstrdup(""), true);
 	for (; *src != '\0'; src += n + (src[n] == '/')) {
 		n = strcspn(src, "/");
@@ -292,7 +293,7 @@ copyplan_find(struct copyplan *p, size_t step, size_t source)
 	}
 	*f = now;
 	f->done = true;
-	return f;
+	return (f);
 }
 
 void
@@ -317,27 +318,27 @@ gives(struct copyplan *p, size_t step, const char *name, const char *root,
 
 	if (!root_isdir) {
 		if (!copyplan_below(dest, d))
-			return false;
+			return (false);
 		place = place_below(p, step, name, root, root, false);
 		if (place != NULL && strcmp(place, dest) == 0)
 			*from = xstrdup(root);
 		free(place);
 		*isdir = false;
-		return *from != NULL;
+		return (*from != NULL);
 	}
 	if (!copyplan_below(dest, d))
-		return false;
+		return (false);
 	rel = rest(dest, strcmp(d, "/") == 0 ? "" : d);
 	if (ex != NULL && matches(ex, rel))
-		return false;
+		return (false);
 	*from = copyplan_join(root, rel);
 	type = copyplan_type(p, *from);
 	*isdir = type == COPYPLAN_DIR;
 	if (type != COPYPLAN_ABSENT)
-		return true;
+		return (true);
 	free(*from);
 	*from = NULL;
-	return false;
+	return (false);
 }
 
 static bool
@@ -358,33 +359,33 @@ source_gives(struct copyplan *p, size_t step, size_t source, const char *dest,
 		const char *rel;
 
 		if (!copyplan_below(dest, s->dest))
-			return false;
+			return (false);
 		rel = rest(dest, strcmp(s->dest, "/") == 0 ? "" : s->dest);
-		return matches(x->include[source], rel) &&
-		       gives(p, step, x->pivot[source], x->pivot[source], true,
-			   dest, from, isdir);
+		return (matches(x->include[source], rel) &&
+		    gives(p, step, x->pivot[source], x->pivot[source], true,
+			dest, from, isdir));
 	}
 	if (copyplan_is_wild(src)) {
 		f = copyplan_find(p, step, source);
 		if (p->looks < f->n) {
 			p->looks = 0;
-			return false;
+			return (false);
 		}
 		p->looks -= f->n;
 		for (i = f->n; i-- > 0;)
 			if (gives(p, step, f->paths[i], f->paths[i],
 				f->isdir[i], dest, from, isdir))
-				return true;
-		return false;
+				return (true);
+		return (false);
 	}
 	real =
 	    o->resolve == NULL || *src == '\0' ? NULL : o->resolve(o->arg, src);
 	type = copyplan_type(p, real == NULL ? src : real);
 	ok = type != COPYPLAN_ABSENT &&
-	     gives(p, step, src, real == NULL ? src : real,
-		 type == COPYPLAN_DIR, dest, from, isdir);
+	    gives(p, step, src, real == NULL ? src : real, type == COPYPLAN_DIR,
+		dest, from, isdir);
 	free(real);
-	return ok;
+	return (ok);
 }
 
 static bool
@@ -400,12 +401,12 @@ inline_gives(struct copyplan *p, size_t step, const char *dest)
 		same = strcmp(place, dest) == 0;
 		free(place);
 	}
-	return same;
+	return (same);
 }
 
 enum copyplan_provides
-copyplan_provider(
-    struct copyplan *p, size_t step, const char *dest, char **from, bool *isdir)
+copyplan_provider(struct copyplan *p, size_t step, const char *dest,
+    char **from, bool *isdir)
 {
 	const struct copyplan_step *s = &p->steps[step];
 	char *named;
@@ -414,14 +415,14 @@ copyplan_provider(
 
 	*from = NULL;
 	if (s->kind == COPYPLAN_RUN || !copyplan_below(dest, s->dest))
-		return COPYPLAN_NOT;
+		return (COPYPLAN_NOT);
 	if (s->kind == COPYPLAN_COPY) {
 		if (inline_gives(p, step, dest))
-			return COPYPLAN_INLINE;
+			return (COPYPLAN_INLINE);
 		for (i = s->nsources; i-- > 0;)
 			if (source_gives(p, step, i, dest, from, isdir))
-				return COPYPLAN_FROM_CONTEXT;
-		return s->remote ? COPYPLAN_ENCLOSES : COPYPLAN_NOT;
+				return (COPYPLAN_FROM_CONTEXT);
+		return (s->remote ? COPYPLAN_ENCLOSES : COPYPLAN_NOT);
 	}
 	same = strcmp(dest, s->dest) == 0;
 	for (i = 0; i < s->nsources && !same; i++) {
@@ -429,5 +430,5 @@ copyplan_provider(
 		same = *s->sources[i] != '\0' && strcmp(named, dest) == 0;
 		free(named);
 	}
-	return same ? COPYPLAN_ELSEWHERE : COPYPLAN_ENCLOSES;
+	return (same ? COPYPLAN_ELSEWHERE : COPYPLAN_ENCLOSES);
 }

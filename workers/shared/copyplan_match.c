@@ -16,16 +16,16 @@ take_char(const char *s, size_t *n)
 
 	*n = 1;
 	if (c < 0xc2 || c > 0xf4)
-		return c;
+		return (c);
 	more = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
 	c &= 0x3fu >> more;
 	for (i = 1; i <= more; i++) {
 		if ((u[i] & 0xc0) != 0x80)
-			return u[0] | 0x110000u; /* not UTF-8: a byte */
+			return (u[0] | 0x110000u); /* not UTF-8: a byte */
 		c = c << 6 | (u[i] & 0x3f);
 	}
 	*n = more + 1;
-	return c;
+	return (c);
 }
 
 /* A character of a class, with escapes; NULL: malformed. */
@@ -35,11 +35,11 @@ class_char(const char *p, unsigned *c)
 	size_t n;
 
 	if (*p == '\0' || *p == '-' || *p == ']')
-		return NULL;
+		return (NULL);
 	if (*p == '\\' && *++p == '\0')
-		return NULL;
+		return (NULL);
 	*c = take_char(p, &n);
-	return p[n] == '\0' ? NULL : p + n;
+	return (p[n] == '\0' ? NULL : p + n);
 }
 
 /* [...] at p against c: what follows the class, NULL malformed. */
@@ -57,16 +57,16 @@ match_class(const char *p, unsigned c, bool *hit)
 	*hit = false;
 	while (*p != ']' || !any) {
 		if ((p = class_char(p, &lo)) == NULL)
-			return NULL;
+			return (NULL);
 		hi = lo;
 		if (*p == '-' && (p = class_char(p + 1, &hi)) == NULL)
-			return NULL;
+			return (NULL);
 		if (lo <= c && c <= hi)
 			*hit = true;
 		any = true;
 	}
 	*hit = *hit != negated;
-	return p + 1;
+	return (p + 1);
 }
 
 /*
@@ -82,18 +82,18 @@ match_one(const char **p, const char *s)
 
 	if (**p == '[') {
 		if ((*p = match_class(*p, c, &hit)) == NULL)
-			return -1;
-		return *s != '\0' && hit ? (long)n : 0;
+			return (-1);
+		return (*s != '\0' && hit ? (long)n : 0);
 	}
 	if (**p == '?') {
 		(*p)++;
-		return *s != '\0' && *s != '/' ? (long)n : 0;
+		return (*s != '\0' && *s != '/' ? (long)n : 0);
 	}
 	if (**p == '\\' && *++*p == '\0')
-		return -1;
+		return (-1);
 	hit = take_char(*p, &m) == c && *s != '\0';
 	*p += m;
-	return hit ? (long)n : 0;
+	return (hit ? (long)n : 0);
 }
 
 static int
@@ -103,9 +103,9 @@ check_rest(const char *p)
 		if (*p == '*')
 			p++;
 		else if (match_one(&p, "x") == -1)
-			return -1;
+			return (-1);
 	}
-	return 0;
+	return (0);
 }
 
 int
@@ -115,7 +115,7 @@ copyplan_match(const char *p, const char *s)
 	long n;
 
 	if (check_rest(p) == -1)
-		return -1;
+		return (-1);
 	while (*p != '\0' || *s != '\0') {
 		if (*p == '*') {
 			star = ++p;
@@ -132,9 +132,9 @@ copyplan_match(const char *p, const char *s)
 		}
 		/* Let the last star take one byte more. */
 		if (star == NULL || *back == '\0' || *back == '/')
-			return 0;
+			return (0);
 		s = ++back;
 		p = star;
 	}
-	return 1;
+	return (1);
 }

@@ -20,7 +20,7 @@ kind_name(const struct planner *pl, size_t step)
 	const struct dockerfile_instr *in;
 
 	in = &pl->p->df->instrs[pl->p->steps[step].instr];
-	return dockerfile_kind_name(in->kind);
+	return (dockerfile_kind_name(in->kind));
 }
 
 /* A step cannot be done by a push. */
@@ -61,14 +61,14 @@ add_op(struct planner *pl, size_t step, enum push_op_kind kind)
 	if (pl->owner[stage] == DOCKERFILE_NO_STAGE)
 		pl->owner[stage] = pl->p->head;
 	if (pl->owner[stage] != pl->p->head)
-		return NULL;
+		return (NULL);
 	st->ops = xreallocarray(st->ops, st->nops + 1, sizeof(*op));
 	op = &st->ops[st->nops++];
 	memset(op, 0, sizeof(*op));
 	op->kind = kind;
 	op->step = step;
 	op->line = pl->p->steps[step].line;
-	return op;
+	return (op);
 }
 
 static void
@@ -105,7 +105,7 @@ name_cmp(const void *a, const void *b)
 {
 	const char *const *x = a, *const *y = b;
 
-	return strcmp(*x, *y);
+	return (strcmp(*x, *y));
 }
 
 /* Where an operation puts files, not directories, to be looked up in. */
@@ -120,20 +120,20 @@ sorted_files(const struct push_op *op, size_t *n)
 		if (!op->files[i].dir)
 			v[(*n)++] = op->files[i].to;
 	qsort(v, *n, sizeof(*v), name_cmp);
-	return v;
+	return (v);
 }
 
 static bool
 is_among(const char *const *v, size_t n, const char *name)
 {
-	return bsearch(&name, v, n, sizeof(*v), name_cmp) != NULL;
+	return (bsearch(&name, v, n, sizeof(*v), name_cmp) != NULL);
 }
 
 static bool
 certain(enum copyplan_provides got)
 {
-	return got == COPYPLAN_FROM_CONTEXT || got == COPYPLAN_INLINE ||
-	       got == COPYPLAN_ELSEWHERE;
+	return (got == COPYPLAN_FROM_CONTEXT || got == COPYPLAN_INLINE ||
+	    got == COPYPLAN_ELSEWHERE);
 }
 
 /* A later step provides dest, and no RUN can see the difference. */
@@ -150,14 +150,14 @@ overridden(struct planner *pl, size_t step, const char *dest)
 		if (!p->in_line[p->steps[i].stage])
 			continue;
 		if (p->steps[i].kind == COPYPLAN_RUN)
-			return false;
+			return (false);
 		got = copyplan_provider(p, i, dest, &from, &isdir);
 		free(from);
 		/* A directory does not hide what others put into it. */
 		if (certain(got) && !(got == COPYPLAN_FROM_CONTEXT && isdir))
-			return true;
+			return (true);
 	}
-	return false;
+	return (false);
 }
 
 /* The path is what the source names: ADD may unpack it. */
@@ -167,8 +167,8 @@ names_it(struct copyplan *p, size_t step, size_t source, const char *path)
 	const char *src = p->steps[step].sources[source];
 
 	if (copyplan_is_wild(src))
-		return copyplan_match(src, path) == 1;
-	return strcmp(src, path) == 0;
+		return (copyplan_match(src, path) == 1);
+	return (strcmp(src, path) == 0);
 }
 
 static void
@@ -196,9 +196,9 @@ copy_changed(struct planner *pl, size_t step, size_t source,
 	if (s->refusal != NULL)
 		climb(pl, step, c->path, s->refusal);
 	else if (s->add && !c->isdir && o->archive != NULL &&
-		 names_it(p, step, source, c->path) &&
-		 dockerfile_flag(&p->df->instrs[s->instr], "unpack") == NULL &&
-		 o->archive(o->arg, c->path) == COPYPLAN_YES)
+	    names_it(p, step, source, c->path) &&
+	    dockerfile_flag(&p->df->instrs[s->instr], "unpack") == NULL &&
+	    o->archive(o->arg, c->path) == COPYPLAN_YES)
 		climb(pl, step, c->path, "it is an archive to be unpacked");
 	add_file(op, c->path, dest, c->isdir);
 	add_dest(pl, dest);
@@ -231,19 +231,19 @@ copy_again(struct planner *pl, size_t step, size_t upto, struct push_op *op)
 static bool
 is_system_dir(const char *path)
 {
-	static const char *const dirs[] = {"/", "/bin", "/boot", "/dev", "/etc",
-	    "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt", "/opt",
-	    "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr",
-	    "/usr/bin", "/usr/include", "/usr/lib", "/usr/libexec",
-	    "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/sbin",
-	    "/usr/share", "/usr/src", "/var", "/var/lib", "/var/log",
-	    "/var/run", "/var/www"};
+	static const char *const dirs[] = { "/", "/bin", "/boot", "/dev",
+		"/etc", "/home", "/lib", "/lib32", "/lib64", "/media", "/mnt",
+		"/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys",
+		"/tmp", "/usr", "/usr/bin", "/usr/include", "/usr/lib",
+		"/usr/libexec", "/usr/local", "/usr/local/bin",
+		"/usr/local/lib", "/usr/sbin", "/usr/share", "/usr/src", "/var",
+		"/var/lib", "/var/log", "/var/run", "/var/www" };
 	size_t i;
 
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		if (strcmp(path, dirs[i]) == 0)
-			return true;
-	return false;
+			return (true);
+	return (false);
 }
 
 /* Something that stays lies beneath dest, put there by any step. */
@@ -259,7 +259,7 @@ alive_beneath(struct copyplan *p, const char *dest)
 	for (i = 0; i < p->nworkdirs; i++)
 		if (p->in_line[p->workdirs[i].stage] &&
 		    copyplan_below(p->workdirs[i].path, dest))
-			return true;
+			return (true);
 	for (i = 0; i < p->nsteps; i++) {
 		s = &p->steps[i];
 		if (s->kind == COPYPLAN_RUN || !p->in_line[s->stage])
@@ -269,27 +269,27 @@ alive_beneath(struct copyplan *p, const char *dest)
 			copyplan_dest_is_dir(p, i))) {
 			if (s->kind != COPYPLAN_COPY || s->remote ||
 			    p->extra[i].nheredocs > 0)
-				return true;
+				return (true);
 			for (k = 0; k < s->nsources; k++)
-				if (copyplan_is_wild(s->sources[k])
-					? copyplan_find(p, i, k)->n > 0
-					: copyplan_type(p, s->sources[k]) !=
-					      COPYPLAN_ABSENT)
-					return true;
+				if (copyplan_is_wild(s->sources[k]) ?
+					copyplan_find(p, i, k)->n > 0 :
+					copyplan_type(p, s->sources[k]) !=
+					    COPYPLAN_ABSENT)
+					return (true);
 			continue;
 		}
 		got = copyplan_provider(p, i, dest, &from, &isdir);
 		free(from);
 		if (got == COPYPLAN_FROM_CONTEXT && isdir)
-			return true;
+			return (true);
 	}
-	return false;
+	return (false);
 }
 
 bool
 copyplan_dir_stays(struct copyplan *p, const char *dest)
 {
-	return is_system_dir(dest) || alive_beneath(p, dest);
+	return (is_system_dir(dest) || alive_beneath(p, dest));
 }
 
 /* The last step up to this one that still provides dest. */
@@ -307,12 +307,12 @@ fallback(struct planner *pl, size_t step, const char *dest, char **from,
 		got = copyplan_provider(p, i, dest, from, isdir);
 		if (certain(got)) {
 			*who = i;
-			return got;
+			return (got);
 		}
 		free(*from);
 		*from = NULL;
 	}
-	return COPYPLAN_NOT;
+	return (COPYPLAN_NOT);
 }
 
 /* One destination has lost its source: what takes its place? */
@@ -343,9 +343,9 @@ remove_dest(struct planner *pl, size_t step, const struct change *c,
 		    "its file takes the place of the "
 		    "deleted one");
 	} else if (got == COPYPLAN_NOT &&
-		   !(c->isdir &&
-		       (alive_beneath(pl->p, dest) || is_system_dir(dest) ||
-			   is_system_dir(pl->p->steps[step].dest)))) {
+	    !(c->isdir &&
+		(alive_beneath(pl->p, dest) || is_system_dir(dest) ||
+		    is_system_dir(pl->p->steps[step].dest)))) {
 		touch(pl, step, c->path);
 		if (is_system_dir(dest))
 			climb(pl, step, c->path,
@@ -356,8 +356,8 @@ remove_dest(struct planner *pl, size_t step, const struct change *c,
 			    "what it held is not known, "
 			    "and other files lie beneath it");
 		if ((*n & (*n - 1)) == 0)
-			*gone = xreallocarray(
-			    *gone, *n == 0 ? 1 : *n * 2, sizeof(**gone));
+			*gone = xreallocarray(*gone, *n == 0 ? 1 : *n * 2,
+			    sizeof(**gone));
 		(*gone)[*n].dest = xstrdup(dest);
 		(*gone)[(*n)++].isdir = c->isdir;
 		add_dest(pl, dest);
@@ -397,7 +397,7 @@ removal_cmp(const void *a, const void *b)
 {
 	const struct removal *x = a, *y = b;
 
-	return copyplan_path_cmp(x->dest, y->dest);
+	return (copyplan_path_cmp(x->dest, y->dest));
 }
 
 /* A file that is copied now takes the place of a directory above dest. */
@@ -412,7 +412,7 @@ below_copied(const char *const *have, size_t n, const char *dest)
 		*slash = '\0';
 	}
 	free(s);
-	return found;
+	return (found);
 }
 
 /* Drop the removals that a copied file makes on its own. */
@@ -481,7 +481,7 @@ void
 copyplan_do_copy(struct planner *pl, size_t step)
 {
 	const struct copyplan_step *s = &pl->p->steps[step];
-	struct push_op op = {0}, again = {0};
+	struct push_op op = { 0 }, again = { 0 };
 	struct removal *gone = NULL;
 	size_t i, k, ngone = 0, before = pl->ndests;
 
@@ -559,7 +559,7 @@ static void
 check_mounts(struct planner *pl, size_t step)
 {
 	const struct copyplan_extra *x = &pl->p->extra[step];
-	const struct changes *both[2] = {&pl->changed, &pl->deleted};
+	const struct changes *both[2] = { &pl->changed, &pl->deleted };
 	size_t i, k, b;
 
 	for (i = 0; i < x->nmounts; i++)
@@ -568,8 +568,8 @@ check_mounts(struct planner *pl, size_t step)
 	for (i = 0; i < x->nbinds; i++)
 		for (b = 0; b < 2; b++)
 			for (k = 0; k < both[b]->n; k++)
-				if (copyplan_below(
-					both[b]->v[k].path, x->binds[i]))
+				if (copyplan_below(both[b]->v[k].path,
+					x->binds[i]))
 					touch(pl, step, both[b]->v[k].path);
 }
 

@@ -22,8 +22,8 @@ struct planner {
 	struct changes changed;
 	struct changes deleted;
 	struct push_stage *stages; /* one for each of the graph */
-	size_t *owner;		   /* the line a stage is in */
-	bool *touched;		   /* lines, by head */
+	size_t *owner;             /* the line a stage is in */
+	bool *touched;             /* lines, by head */
 	/* of the line at hand: */
 	bool dirty;   /* something had an effect */
 	bool ran;     /* a RUN was replayed */

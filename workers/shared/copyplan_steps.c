@@ -15,19 +15,19 @@ is_remote(const char *s)
 {
 	size_t n = strcspn(s, "#?");
 
-	return strncmp(s, "http://", 7) == 0 ||
-	       strncmp(s, "https://", 8) == 0 || strncmp(s, "git://", 6) == 0 ||
-	       strncmp(s, "ssh://", 6) == 0 || strncmp(s, "git@", 4) == 0 ||
-	       (strchr(s, '@') != NULL && strchr(s, ':') != NULL && n > 4 &&
-		   strncmp(s + n - 4, ".git", 4) == 0);
+	return (strncmp(s, "http://", 7) == 0 ||
+	    strncmp(s, "https://", 8) == 0 || strncmp(s, "git://", 6) == 0 ||
+	    strncmp(s, "ssh://", 6) == 0 || strncmp(s, "git@", 4) == 0 ||
+	    (strchr(s, '@') != NULL && strchr(s, ':') != NULL && n > 4 &&
+		strncmp(s + n - 4, ".git", 4) == 0));
 }
 
 void
 copyplan_add_word(char ***words, size_t *n, char *s)
 {
 	if ((*n & (*n - 1)) == 0)
-		*words = xreallocarray(
-		    *words, *n == 0 ? 1 : *n * 2, sizeof(**words));
+		*words = xreallocarray(*words, *n == 0 ? 1 : *n * 2,
+		    sizeof(**words));
 	(*words)[(*n)++] = s;
 }
 
@@ -55,8 +55,8 @@ set_parents(struct compiler *c, const struct dockerfile_instr *in,
 	x->include[n] = ignore_from_patterns(&pattern, 1, &e);
 	free(s);
 	if (x->include[n] == NULL)
-		return FAIL(c, in, "%s", e.text);
-	return 0;
+		return (FAIL(c, in, "%s", e.text));
+	return (0);
 }
 
 static int
@@ -68,18 +68,18 @@ add_source(struct compiler *c, const struct dockerfile_instr *in,
 	int ret = 0;
 
 	if ((h = dockerfile_heredoc_of(in, word)) != NULL) {
-		copyplan_add_word(
-		    &x->heredocs, &x->nheredocs, xstrdup(h->name));
-		return 0;
+		copyplan_add_word(&x->heredocs, &x->nheredocs,
+		    xstrdup(h->name));
+		return (0);
 	}
 	if ((w = copyplan_expand(c, in, word)) == NULL)
-		return -1;
+		return (-1);
 	if (is_remote(w)) {
 		s->remote = true;
 		if (!s->add)
 			ret = FAIL(c, in, "source can't be a URL for COPY");
 		free(w);
-		return ret;
+		return (ret);
 	}
 	clean = copyplan_absolute("/", w);
 	if (s->parents)
@@ -87,7 +87,7 @@ add_source(struct compiler *c, const struct dockerfile_instr *in,
 	copyplan_add_word(&s->sources, &s->nsources, xstrdup(clean + 1));
 	free(clean);
 	free(w);
-	return ret;
+	return (ret);
 }
 
 static int
@@ -98,13 +98,13 @@ set_dest(struct compiler *c, const struct dockerfile_instr *in,
 	size_t n;
 
 	if (w == NULL)
-		return -1;
+		return (-1);
 	n = strlen(w);
 	s->dest_slash = n == 0 || w[n - 1] == '/' || strcmp(w, ".") == 0 ||
-			(n > 1 && strcmp(w + n - 2, "/.") == 0);
+	    (n > 1 && strcmp(w + n - 2, "/.") == 0);
 	s->dest = copyplan_absolute(c->now.workdir, w);
 	free(w);
-	return 0;
+	return (0);
 }
 
 static int
@@ -136,7 +136,7 @@ set_excludes(struct compiler *c, const struct dockerfile_instr *in,
 			ret = FAIL(c, in, "%s", e.text);
 	}
 	dockerfile_words_free(words, n);
-	return ret;
+	return (ret);
 }
 
 static int
@@ -146,8 +146,8 @@ flag_text(struct compiler *c, const struct dockerfile_instr *in,
 	const char *v = dockerfile_flag(in, key);
 
 	if (v == NULL)
-		return 0;
-	return (*where = copyplan_expand(c, in, v)) == NULL ? -1 : 0;
+		return (0);
+	return ((*where = copyplan_expand(c, in, v)) == NULL ? -1 : 0);
 }
 
 /* Where COPY --from leads, from the graph. */
@@ -182,15 +182,15 @@ do_copy(struct compiler *c, size_t index, const struct dockerfile_instr *in,
 	x->pivot = xcalloc(in->nargs, sizeof(*x->pivot));
 	x->found = xcalloc(in->nargs, sizeof(*x->found));
 	if (in->nargs < 2)
-		return FAIL(c, in, "%s requires at least two arguments",
-		    dockerfile_kind_name(in->kind));
+		return (FAIL(c, in, "%s requires at least two arguments",
+		    dockerfile_kind_name(in->kind)));
 	for (i = 0; i + 1 < in->nargs; i++)
 		if (add_source(c, in, s, x, in->args[i]) == -1)
-			return -1;
+			return (-1);
 	if (set_dest(c, in, s) == -1 || set_excludes(c, in, x) == -1 ||
 	    flag_text(c, in, "chown", &s->chown) == -1 ||
 	    flag_text(c, in, "chmod", &s->chmod) == -1)
-		return -1;
+		return (-1);
 	if (s->nsources + x->nheredocs > 1 && !s->dest_slash)
 		s->refusal = xstrdup("several sources need a destination that "
 				     "ends in /");
@@ -198,7 +198,7 @@ do_copy(struct compiler *c, size_t index, const struct dockerfile_instr *in,
 		if (copyplan_is_wild(x->pivot[i]) && s->refusal == NULL)
 			s->refusal = xstrdup("--parents with a wildcard before "
 					     "its pivot");
-	return 0;
+	return (0);
 }
 
 /* What a RUN mounts, as far as changes can reach it. */
@@ -215,23 +215,23 @@ set_mounts(struct compiler *c, size_t index, const struct dockerfile_instr *in,
 		if (strcmp(in->flags[i].key, "mount") != 0 ||
 		    in->flags[i].value == NULL)
 			continue;
-		if (dockerfile_mount_parse(
-			in->flags[i].value, &m, err, sizeof(err)) == -1)
-			return FAIL(c, in, "%s", err);
+		if (dockerfile_mount_parse(in->flags[i].value, &m, err,
+			sizeof(err)) == -1)
+			return (FAIL(c, in, "%s", err));
 		type = copyplan_expand(c, in, m.type);
 		src = copyplan_expand(c, in, m.source == NULL ? "" : m.source);
 		if (type != NULL && src != NULL && m.from == NULL &&
 		    strcasecmp(type, "bind") == 0) {
 			clean = copyplan_absolute("/", src);
-			copyplan_add_word(
-			    &x->binds, &x->nbinds, xstrdup(clean + 1));
+			copyplan_add_word(&x->binds, &x->nbinds,
+			    xstrdup(clean + 1));
 			free(clean);
 		}
 		dockerfile_mount_clear(&m);
 		if (type == NULL || src == NULL) {
 			free(type);
 			free(src);
-			return -1;
+			return (-1);
 		}
 		free(type);
 		free(src);
@@ -239,11 +239,11 @@ set_mounts(struct compiler *c, size_t index, const struct dockerfile_instr *in,
 	for (i = 0; i < st->ndeps; i++)
 		if (st->deps[i].instr == index &&
 		    st->deps[i].stage != DOCKERFILE_NO_STAGE) {
-			x->mounts = xreallocarray(
-			    x->mounts, x->nmounts + 1, sizeof(*x->mounts));
+			x->mounts = xreallocarray(x->mounts, x->nmounts + 1,
+			    sizeof(*x->mounts));
 			x->mounts[x->nmounts++] = st->deps[i].stage;
 		}
-	return 0;
+	return (0);
 }
 
 static char *
@@ -252,37 +252,37 @@ refuse_run(const struct dockerfile_instr *in)
 	const char *v;
 
 	if (dockerfile_flag(in, "mount") != NULL)
-		return xstrdup("RUN --mount cannot be replayed");
+		return (xstrdup("RUN --mount cannot be replayed"));
 	v = dockerfile_flag(in, "network");
 	if (v != NULL && strcmp(v, "default") != 0)
-		return xstrdup("RUN --network cannot be replayed");
+		return (xstrdup("RUN --network cannot be replayed"));
 	v = dockerfile_flag(in, "security");
 	if (v != NULL && strcmp(v, "sandbox") != 0)
-		return xstrdup("RUN --security cannot be replayed");
+		return (xstrdup("RUN --security cannot be replayed"));
 	if (dockerfile_flag(in, "device") != NULL)
-		return xstrdup("RUN --device cannot be replayed");
+		return (xstrdup("RUN --device cannot be replayed"));
 	if (in->nargs == 0)
-		return xstrdup("RUN without a command");
-	return NULL;
+		return (xstrdup("RUN without a command"));
+	return (NULL);
 }
 
 /* The text for the shell, heredocs given back to it. */
 static char *
 shell_text(const struct dockerfile_instr *in, char **refusal)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	char *s;
 	size_t i;
 
 	if (in->nheredocs == 0)
-		return xstrdup(in->nargs == 0 ? "" : in->args[0]);
+		return (xstrdup(in->nargs == 0 ? "" : in->args[0]));
 	if (dockerfile_heredoc_of(in, in->args[0]) != NULL) {
 		s = dockerfile_heredoc_text(&in->heredocs[0]);
 		if (strncmp(s, "#!", 2) == 0 && *refusal == NULL)
 			*refusal = xstrdup(
 			    "a RUN heredoc with an "
 			    "interpreter of its own cannot be replayed");
-		return s;
+		return (s);
 	}
 	buf_add(&b, in->args[0], strlen(in->args[0]));
 	for (i = 0; i < in->nheredocs; i++) {
@@ -292,7 +292,7 @@ shell_text(const struct dockerfile_instr *in, char **refusal)
 		buf_add(&b, in->heredocs[i].name, strlen(in->heredocs[i].name));
 	}
 	buf_add(&b, "", 1);
-	return (char *)b.data;
+	return ((char *)b.data);
 }
 
 static int
@@ -313,13 +313,13 @@ do_run(struct compiler *c, size_t index, const struct dockerfile_instr *in,
 	s->user = xstrdup(c->now.user);
 	s->workdir = xstrdup(c->now.workdir);
 	if ((s->env = copyplan_snapshot(c, in)) == NULL)
-		return -1;
-	return set_mounts(c, index, in, x);
+		return (-1);
+	return (set_mounts(c, index, in, x));
 }
 
 int
-copyplan_add_step(
-    struct compiler *c, size_t index, const struct dockerfile_instr *in)
+copyplan_add_step(struct compiler *c, size_t index,
+    const struct dockerfile_instr *in)
 {
 	struct copyplan *p = c->p;
 	struct copyplan_step *s;
@@ -337,6 +337,6 @@ copyplan_add_step(
 	s->from = DOCKERFILE_NO_STAGE;
 	p->nsteps++;
 	if (in->kind == DOCKERFILE_RUN)
-		return do_run(c, index, in, s, x);
-	return do_copy(c, index, in, s, x);
+		return (do_run(c, index, in, s, x));
+	return (do_copy(c, index, in, s, x));
 }

@@ -11,9 +11,9 @@
 
 /* What is in force at one place of a stage. */
 struct force {
-	struct dockerfile_env *env;	       /* ENV */
-	struct dockerfile_env *args;	       /* ARG */
-	struct dockerfile_env *all;	       /* both, over the base's */
+	struct dockerfile_env *env;            /* ENV */
+	struct dockerfile_env *args;           /* ARG */
+	struct dockerfile_env *all;            /* both, over the base's */
 	const struct dockerfile_env *snapshot; /* for steps; NULL: stale */
 	char *workdir;
 	char *user;
@@ -49,12 +49,12 @@ int copyplan_charge(struct copyplan *, size_t bytes);
 int copyplan_too_long(struct compiler *, const struct dockerfile_instr *);
 
 /* ENV and ARG as a step sees them; the plan owns it. */
-const struct dockerfile_env *copyplan_snapshot(
-    struct compiler *, const struct dockerfile_instr *);
+const struct dockerfile_env *copyplan_snapshot(struct compiler *,
+    const struct dockerfile_instr *);
 
 /* A word expanded, a path made absolute and clean: the caller frees. */
-char *copyplan_expand(
-    struct compiler *, const struct dockerfile_instr *, const char *word);
+char *copyplan_expand(struct compiler *, const struct dockerfile_instr *,
+    const char *word);
 char *copyplan_absolute(const char *dir, const char *path);
 
 /* A NULL-terminated copy; a list that grows, taking the string. */
@@ -62,7 +62,7 @@ char **copyplan_copy_words(char *const *, size_t);
 void copyplan_add_word(char ***, size_t *, char *);
 
 /* Note a COPY, ADD or RUN. */
-int copyplan_add_step(
-    struct compiler *, size_t index, const struct dockerfile_instr *);
+int copyplan_add_step(struct compiler *, size_t index,
+    const struct dockerfile_instr *);
 
 #endif

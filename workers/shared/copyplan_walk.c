@@ -35,14 +35,14 @@ walk_entry(void *arg, const char *name, bool isdir)
 
 	w->seen++;
 	if (w->left == 0)
-		return 1;
+		return (1);
 	w->left--;
 	path = copyplan_join(w->dir, name);
 	if (isdir)
 		put(&w->todo, &w->ntodo, path);
 	else
 		put(&w->files, &w->nfiles, path);
-	return 0;
+	return (0);
 }
 
 int
@@ -50,16 +50,16 @@ copyplan_walk(struct copyplan *p, const char *path,
     int (*fn)(void *, const char *, bool), void *fnarg)
 {
 	const struct copyplan_oracle *o = &p->opt.oracle;
-	struct walk w = {0};
+	struct walk w = { 0 };
 	enum copyplan_type type = copyplan_type(p, path);
 	char *dir;
 	size_t i;
 	int ret = 0;
 
 	if (type == COPYPLAN_FILE)
-		return fn(fnarg, path, false);
+		return (fn(fnarg, path, false));
 	if (type == COPYPLAN_ABSENT || o->list == NULL)
-		return type == COPYPLAN_ABSENT ? 0 : fn(fnarg, path, true);
+		return (type == COPYPLAN_ABSENT ? 0 : fn(fnarg, path, true));
 	w.left = COPYPLAN_MAX_ENTRIES;
 	put(&w.todo, &w.ntodo, xstrdup(path));
 	while (w.ntodo > 0 && ret == 0) {
@@ -79,7 +79,7 @@ copyplan_walk(struct copyplan *p, const char *path,
 		free(dir);
 	}
 	dockerfile_words_free(w.todo, w.ntodo);
-	return ret;
+	return (ret);
 }
 
 struct visit {
@@ -99,13 +99,13 @@ visit_file(void *arg, const char *path, bool isdir)
 	int ret;
 
 	if (isdir)
-		return 0;
+		return (0);
 	to = copyplan_place_of(v->p, v->step, v->source, path, false, &link);
 	if (to == NULL)
-		return 0;
+		return (0);
 	ret = v->fn(v->fnarg, path, to);
 	free(to);
-	return ret;
+	return (ret);
 }
 
 static int
@@ -120,35 +120,35 @@ visit_source(struct visit *v)
 	int ret = 0;
 
 	if (s->parents)
-		return copyplan_walk(
-		    v->p, v->p->extra[v->step].pivot[v->source], visit_file, v);
+		return (copyplan_walk(v->p,
+		    v->p->extra[v->step].pivot[v->source], visit_file, v));
 	if (copyplan_is_wild(src)) {
 		f = copyplan_find(v->p, v->step, v->source);
 		for (i = 0; i < f->n && ret == 0; i++)
 			ret = copyplan_walk(v->p, f->paths[i], visit_file, v);
-		return ret;
+		return (ret);
 	}
 	real =
 	    o->resolve == NULL || *src == '\0' ? NULL : o->resolve(o->arg, src);
 	ret = copyplan_walk(v->p, real == NULL ? src : real, visit_file, v);
 	free(real);
-	return ret;
+	return (ret);
 }
 
 int
 copyplan_files(struct copyplan *p, size_t step,
     int (*fn)(void *, const char *, const char *), void *fnarg)
 {
-	struct visit v = {p, step, 0, fn, fnarg};
+	struct visit v = { p, step, 0, fn, fnarg };
 	int ret = 0;
 
 	if (p->steps[step].kind != COPYPLAN_COPY)
-		return 0;
-	copyplan_set_line(p, copyplan_step_in_target(p, step)
-				 ? p->graph->target
-				 : p->steps[step].stage);
+		return (0);
+	copyplan_set_line(p,
+	    copyplan_step_in_target(p, step) ? p->graph->target :
+					       p->steps[step].stage);
 	for (; v.source < p->steps[step].nsources && ret == 0; v.source++)
 		ret = visit_source(&v);
 	copyplan_set_line(p, p->graph->target);
-	return ret;
+	return (ret);
 }

@@ -28,24 +28,24 @@ static const struct {
 	const char *name;
 	enum form form;
 } kinds[] = {
-    [DOCKERFILE_ADD] = {"ADD", FORM_JSON_OR_WORDS},
-    [DOCKERFILE_ARG] = {"ARG", FORM_NAMES},
-    [DOCKERFILE_CMD] = {"CMD", FORM_JSON_OR_TEXT},
-    [DOCKERFILE_COPY] = {"COPY", FORM_JSON_OR_WORDS},
-    [DOCKERFILE_ENTRYPOINT] = {"ENTRYPOINT", FORM_JSON_OR_TEXT},
-    [DOCKERFILE_ENV] = {"ENV", FORM_PAIRS},
-    [DOCKERFILE_EXPOSE] = {"EXPOSE", FORM_WORDS},
-    [DOCKERFILE_FROM] = {"FROM", FORM_WORDS},
-    [DOCKERFILE_HEALTHCHECK] = {"HEALTHCHECK", FORM_HEALTH},
-    [DOCKERFILE_LABEL] = {"LABEL", FORM_PAIRS},
-    [DOCKERFILE_MAINTAINER] = {"MAINTAINER", FORM_TEXT},
-    [DOCKERFILE_ONBUILD] = {"ONBUILD", FORM_TRIGGER},
-    [DOCKERFILE_RUN] = {"RUN", FORM_JSON_OR_TEXT},
-    [DOCKERFILE_SHELL] = {"SHELL", FORM_JSON_OR_TEXT},
-    [DOCKERFILE_STOPSIGNAL] = {"STOPSIGNAL", FORM_TEXT},
-    [DOCKERFILE_USER] = {"USER", FORM_TEXT},
-    [DOCKERFILE_VOLUME] = {"VOLUME", FORM_JSON_OR_WORDS},
-    [DOCKERFILE_WORKDIR] = {"WORKDIR", FORM_TEXT},
+	[DOCKERFILE_ADD] = { "ADD", FORM_JSON_OR_WORDS },
+	[DOCKERFILE_ARG] = { "ARG", FORM_NAMES },
+	[DOCKERFILE_CMD] = { "CMD", FORM_JSON_OR_TEXT },
+	[DOCKERFILE_COPY] = { "COPY", FORM_JSON_OR_WORDS },
+	[DOCKERFILE_ENTRYPOINT] = { "ENTRYPOINT", FORM_JSON_OR_TEXT },
+	[DOCKERFILE_ENV] = { "ENV", FORM_PAIRS },
+	[DOCKERFILE_EXPOSE] = { "EXPOSE", FORM_WORDS },
+	[DOCKERFILE_FROM] = { "FROM", FORM_WORDS },
+	[DOCKERFILE_HEALTHCHECK] = { "HEALTHCHECK", FORM_HEALTH },
+	[DOCKERFILE_LABEL] = { "LABEL", FORM_PAIRS },
+	[DOCKERFILE_MAINTAINER] = { "MAINTAINER", FORM_TEXT },
+	[DOCKERFILE_ONBUILD] = { "ONBUILD", FORM_TRIGGER },
+	[DOCKERFILE_RUN] = { "RUN", FORM_JSON_OR_TEXT },
+	[DOCKERFILE_SHELL] = { "SHELL", FORM_JSON_OR_TEXT },
+	[DOCKERFILE_STOPSIGNAL] = { "STOPSIGNAL", FORM_TEXT },
+	[DOCKERFILE_USER] = { "USER", FORM_TEXT },
+	[DOCKERFILE_VOLUME] = { "VOLUME", FORM_JSON_OR_WORDS },
+	[DOCKERFILE_WORKDIR] = { "WORKDIR", FORM_TEXT },
 };
 #define NKINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -60,7 +60,7 @@ struct parser {
 const char *
 dockerfile_kind_name(enum dockerfile_kind kind)
 {
-	return kinds[kind].name;
+	return (kinds[kind].name);
 }
 
 /* "# key=value" before anything else: 1 taken, 0 not one, -1 error. */
@@ -77,41 +77,41 @@ parse_directive(struct parser *ps, const char *s)
 		;
 	v = dockerfile_lex_skip(e);
 	if (e == k || !isalpha((unsigned char)*k) || *v != '=')
-		return 0;
+		return (0);
 	v = dockerfile_lex_skip(v + 1);
 	for (n = strlen(v); n > 0 && isspace((unsigned char)v[n - 1]); n--)
 		;
 	if (n == 0)
-		return 0;
+		return (0);
 	key = xstrndup(k, (size_t)(e - k));
 	for (i = 0; key[i] != '\0'; i++)
 		key[i] = (char)tolower((unsigned char)key[i]);
 	if (strcmp(key, "syntax") != 0 && strcmp(key, "escape") != 0 &&
 	    strcmp(key, "check") != 0) {
 		free(key);
-		return 1; /* unknown, yet it ends nothing */
+		return (1); /* unknown, yet it ends nothing */
 	}
 	for (i = 0; i < ps->df->ndirectives; i++)
 		if (strcmp(ps->df->directives[i].key, key) == 0) {
 			dockerfile_fail(ps->err, ps->in.line, ps->column,
 			    "only one %s parser directive can be used", key);
 			free(key);
-			return -1;
+			return (-1);
 		}
-	ps->df->directives = xreallocarray(
-	    ps->df->directives, ps->df->ndirectives + 1, sizeof(*d));
+	ps->df->directives = xreallocarray(ps->df->directives,
+	    ps->df->ndirectives + 1, sizeof(*d));
 	d = &ps->df->directives[ps->df->ndirectives++];
 	d->key = key;
 	d->value = xstrndup(v, n);
 	d->line = ps->in.line;
 	if (strcmp(key, "escape") != 0)
-		return 1;
+		return (1);
 	if (strcmp(d->value, "\\") != 0 && strcmp(d->value, "`") != 0)
-		return dockerfile_fail(ps->err, ps->in.line, ps->column,
+		return (dockerfile_fail(ps->err, ps->in.line, ps->column,
 		    "invalid escape token '%.20s' does not match ` or \\",
-		    d->value);
+		    d->value));
 	ps->df->escape = d->value[0];
-	return 1;
+	return (1);
 }
 
 /* A line of the file: 1, 0 at its end, -1 error. */
@@ -121,10 +121,10 @@ read_line(struct parser *ps, const char **s, size_t *len, size_t *full)
 	int ret = dockerfile_lex_line(&ps->in, s, len, full);
 
 	if (ret == -1)
-		return dockerfile_fail(ps->err, ps->in.line, 1,
+		return (dockerfile_fail(ps->err, ps->in.line, 1,
 		    "dockerfile line greater than max allowed size of %d",
-		    DOCKERFILE_MAX_LINE - 1);
-	return ret;
+		    DOCKERFILE_MAX_LINE - 1));
+	return (ret);
 }
 
 /* Cut a continuation mark off the end; whether there was one. */
@@ -136,11 +136,11 @@ cut_continuation(char escape, const char *s, size_t *len)
 	while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
 		n--;
 	if (n == 0 || s[n - 1] != escape)
-		return false;
+		return (false);
 	if (n > 1 && s[n - 2] == escape)
-		return false;
+		return (false);
 	*len = n - 1;
-	return true;
+	return (true);
 }
 
 static size_t
@@ -150,7 +150,7 @@ leading_blanks(const char *s, size_t len)
 
 	for (i = 0; i < len && isspace((unsigned char)s[i]); i++)
 		;
-	return i;
+	return (i);
 }
 
 /*
@@ -183,7 +183,7 @@ read_logical(struct parser *ps, struct buf *b, unsigned *first)
 					free(t);
 				}
 				if (ret == -1)
-					return -1;
+					return (-1);
 				if (ret == 0)
 					ps->directives_over = true;
 				continue;
@@ -197,11 +197,11 @@ read_logical(struct parser *ps, struct buf *b, unsigned *first)
 			break;
 	}
 	if (ret == -1)
-		return -1;
+		return (-1);
 	if (ret == 0 && b->len == 0 && !more)
-		return 0;
+		return (0);
 	buf_add(b, "", 1);
-	return 1;
+	return (1);
 }
 
 static void
@@ -216,7 +216,7 @@ trim_end(char *s)
 static int
 parse_pairs(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 {
-	struct dockerfile_instr words = {0};
+	struct dockerfile_instr words = { 0 };
 	const char *e;
 	char *eq;
 	size_t i;
@@ -245,14 +245,14 @@ parse_pairs(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 			    words.args[i]);
 			goto out;
 		}
-		dockerfile_lex_add(
-		    in, xstrndup(words.args[i], (size_t)(eq - words.args[i])));
+		dockerfile_lex_add(in,
+		    xstrndup(words.args[i], (size_t)(eq - words.args[i])));
 		dockerfile_lex_add(in, xstrdup(eq + 1));
 	}
 	ret = 0;
 out:
 	dockerfile_instr_clear(&words);
-	return ret;
+	return (ret);
 }
 
 static int
@@ -263,16 +263,16 @@ parse_json_or(struct parser *ps, struct dockerfile_instr *in, const char *rest,
 
 	ret = dockerfile_lex_json(rest, in);
 	if (ret == -1)
-		return dockerfile_fail(ps->err, in->line, ps->column,
+		return (dockerfile_fail(ps->err, in->line, ps->column,
 		    "when using JSON array syntax, arrays must be comprised "
-		    "of strings only");
+		    "of strings only"));
 	if (ret == 1 || *rest == '\0')
-		return 0;
+		return (0);
 	if (words)
 		dockerfile_lex_split(rest, in);
 	else
 		dockerfile_lex_add(in, xstrdup(rest));
-	return 0;
+	return (0);
 }
 
 static int
@@ -283,9 +283,9 @@ parse_health(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 	for (e = rest; *e != '\0' && !isspace((unsigned char)*e); e++)
 		;
 	if (e == rest)
-		return 0;
+		return (0);
 	dockerfile_lex_add(in, xstrndup(rest, (size_t)(e - rest)));
-	return parse_json_or(ps, in, dockerfile_lex_skip(e), false);
+	return (parse_json_or(ps, in, dockerfile_lex_skip(e), false));
 }
 
 /* Everything but ONBUILD. */
@@ -295,25 +295,25 @@ parse_args(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 	switch (kinds[in->kind].form) {
 	case FORM_NAMES:
 		dockerfile_lex_words(rest, ps->df->escape, in);
-		return 0;
+		return (0);
 	case FORM_PAIRS:
-		return parse_pairs(ps, in, rest);
+		return (parse_pairs(ps, in, rest));
 	case FORM_WORDS:
 		dockerfile_lex_split(rest, in);
-		return 0;
+		return (0);
 	case FORM_JSON_OR_TEXT:
-		return parse_json_or(ps, in, rest, false);
+		return (parse_json_or(ps, in, rest, false));
 	case FORM_JSON_OR_WORDS:
-		return parse_json_or(ps, in, rest, true);
+		return (parse_json_or(ps, in, rest, true));
 	case FORM_HEALTH:
-		return parse_health(ps, in, rest);
+		return (parse_health(ps, in, rest));
 	case FORM_TEXT:
 	case FORM_TRIGGER:
 		break;
 	}
 	if (*rest != '\0')
 		dockerfile_lex_add(in, xstrdup(rest));
-	return 0;
+	return (0);
 }
 
 /* Read the name of an instruction: 0, or -1 when it is none. */
@@ -331,17 +331,17 @@ parse_name(const char *line, struct dockerfile_instr *in, const char **rest)
 		if (strlen(kinds[i].name) == n &&
 		    strncasecmp(kinds[i].name, line, n) == 0) {
 			in->kind = (enum dockerfile_kind)i;
-			return 0;
+			return (0);
 		}
-	return -1;
+	return (-1);
 }
 
 static bool
 takes_heredocs(const struct dockerfile_instr *in)
 {
-	return !in->json &&
-	       (in->kind == DOCKERFILE_RUN || in->kind == DOCKERFILE_COPY ||
-		   in->kind == DOCKERFILE_ADD);
+	return (!in->json &&
+	    (in->kind == DOCKERFILE_RUN || in->kind == DOCKERFILE_COPY ||
+		in->kind == DOCKERFILE_ADD));
 }
 
 /* Read the bodies of the heredocs that the line names. */
@@ -349,15 +349,15 @@ static int
 read_heredocs(struct parser *ps, struct dockerfile_instr *in, const char *line)
 {
 	struct dockerfile_heredoc *h;
-	struct buf body = {0};
+	struct buf body = { 0 };
 	const char *s, *t;
 	size_t i, len, full;
 	char err[128];
 	int ret;
 
 	if (dockerfile_lex_heredocs(line, in, err, sizeof(err)) == -1)
-		return dockerfile_fail(
-		    ps->err, in->line, ps->column, "%s", err);
+		return (
+		    dockerfile_fail(ps->err, in->line, ps->column, "%s", err));
 	for (i = 0; i < in->nheredocs; i++) {
 		h = &in->heredocs[i];
 		body.len = 0;
@@ -369,8 +369,9 @@ read_heredocs(struct parser *ps, struct dockerfile_instr *in, const char *line)
 				break;
 			buf_add(&body, s, full);
 		}
-		h->content = xstrndup(
-		    body.len == 0 ? "" : (const char *)body.data, body.len);
+		h->content =
+		    xstrndup(body.len == 0 ? "" : (const char *)body.data,
+			body.len);
 		if (ret == 1)
 			continue;
 		buf_free(&body);
@@ -378,10 +379,10 @@ read_heredocs(struct parser *ps, struct dockerfile_instr *in, const char *line)
 			dockerfile_fail(ps->err, in->line,
 			    ps->column + (unsigned)(strstr(line, "<<") - line),
 			    "unterminated heredoc");
-		return -1;
+		return (-1);
 	}
 	buf_free(&body);
-	return 0;
+	return (0);
 }
 
 static int
@@ -391,7 +392,7 @@ parse_trigger(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 	const char *args;
 
 	if (*rest == '\0')
-		return 0;
+		return (0);
 	dockerfile_lex_add(in, xstrdup(rest));
 	t = xcalloc(1, sizeof(*t));
 	t->line = in->line;
@@ -399,17 +400,17 @@ parse_trigger(struct parser *ps, struct dockerfile_instr *in, const char *rest)
 	if (parse_name(rest, t, &args) == -1) {
 		/* The builder looks at it only when it is triggered. */
 		free(t);
-		return 0;
+		return (0);
 	}
 	in->trigger = t;
 	t->text = xstrdup(rest);
 	if (t->kind == DOCKERFILE_ONBUILD)
-		return 0;
+		return (0);
 	if (parse_args(ps, t, dockerfile_lex_flags(args, t)) == -1)
-		return -1;
+		return (-1);
 	if (!takes_heredocs(t))
-		return 0;
-	return read_heredocs(ps, t, rest);
+		return (0);
+	return (read_heredocs(ps, t, rest));
 }
 
 static int
@@ -422,20 +423,20 @@ parse_instr(struct parser *ps, const char *line, unsigned first,
 	in->column = ps->column;
 	in->text = xstrdup(line);
 	if (parse_name(line, in, &rest) == -1)
-		return dockerfile_fail(ps->err, first, ps->column,
+		return (dockerfile_fail(ps->err, first, ps->column,
 		    "unknown instruction: %.*s", (int)strcspn(line, " \t"),
-		    line);
+		    line));
 	rest = dockerfile_lex_flags(rest, in);
 	if (in->kind == DOCKERFILE_ONBUILD) {
 		if (parse_trigger(ps, in, rest) == -1)
-			return -1;
+			return (-1);
 	} else if (parse_args(ps, in, rest) == -1 ||
-		   (takes_heredocs(in) && read_heredocs(ps, in, line) == -1))
-		return -1;
+	    (takes_heredocs(in) && read_heredocs(ps, in, line) == -1))
+		return (-1);
 	in->end_line = ps->in.line;
 	if (in->trigger != NULL)
 		in->trigger->end_line = ps->in.line;
-	return dockerfile_check(in, ps->err);
+	return (dockerfile_check(in, ps->err));
 }
 
 static int
@@ -445,24 +446,24 @@ add_instr(struct parser *ps, char *line, unsigned first, bool *stage)
 	struct dockerfile_instr *in;
 
 	if (df->ninstrs == DOCKERFILE_MAX_INSTRS)
-		return dockerfile_fail(ps->err, first, ps->column,
-		    "more than %d instructions", DOCKERFILE_MAX_INSTRS);
+		return (dockerfile_fail(ps->err, first, ps->column,
+		    "more than %d instructions", DOCKERFILE_MAX_INSTRS));
 	in = &df->instrs[df->ninstrs++];
 	trim_end(line);
 	if (parse_instr(ps, line, first, in) == -1)
-		return -1;
+		return (-1);
 	if (in->kind == DOCKERFILE_FROM)
 		*stage = true;
 	else if (!*stage && in->kind != DOCKERFILE_ARG)
-		return dockerfile_fail(ps->err, first, ps->column,
-		    "no build stage in current context");
-	return 0;
+		return (dockerfile_fail(ps->err, first, ps->column,
+		    "no build stage in current context"));
+	return (0);
 }
 
 static int
 parse_all(struct parser *ps)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	unsigned first = 1;
 	bool stage = false;
 	int ret;
@@ -474,34 +475,34 @@ parse_all(struct parser *ps)
 		}
 	buf_free(&b);
 	if (ret == -1)
-		return -1;
+		return (-1);
 	if (ps->df->ninstrs == 0)
-		return dockerfile_fail(
-		    ps->err, ps->in.line, 1, "file with no instructions");
+		return (dockerfile_fail(ps->err, ps->in.line, 1,
+		    "file with no instructions"));
 	if (!stage)
-		return dockerfile_fail(ps->err, ps->in.line, 1,
-		    "dockerfile contains no stages to build");
-	return 0;
+		return (dockerfile_fail(ps->err, ps->in.line, 1,
+		    "dockerfile contains no stages to build"));
+	return (0);
 }
 
 struct dockerfile *
 dockerfile_parse(const char *buf, size_t len, struct dockerfile_error *err)
 {
-	struct parser ps = {0};
+	struct parser ps = { 0 };
 
 	memset(err, 0, sizeof(*err));
 	if (len == 0) {
 		dockerfile_fail(err, 1, 1, "the Dockerfile cannot be empty");
-		return NULL;
+		return (NULL);
 	}
 	if (len > DOCKERFILE_MAX_BYTES) {
-		dockerfile_fail(
-		    err, 1, 1, "larger than %d bytes", DOCKERFILE_MAX_BYTES);
-		return NULL;
+		dockerfile_fail(err, 1, 1, "larger than %d bytes",
+		    DOCKERFILE_MAX_BYTES);
+		return (NULL);
 	}
 	if (memchr(buf, '\0', len) != NULL) {
 		dockerfile_fail(err, 1, 1, "holds a NUL byte");
-		return NULL;
+		return (NULL);
 	}
 	ps.err = err;
 	ps.in.p = buf;
@@ -513,7 +514,7 @@ dockerfile_parse(const char *buf, size_t len, struct dockerfile_error *err)
 	ps.df->instrs = xcalloc(DOCKERFILE_MAX_INSTRS, sizeof(*ps.df->instrs));
 	if (parse_all(&ps) == -1) {
 		dockerfile_free(ps.df);
-		return NULL;
+		return (NULL);
 	}
-	return ps.df;
+	return (ps.df);
 }

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DOCKERFILE_MAX_BYTES	(1024 * 1024) /* whole file */
-#define DOCKERFILE_MAX_LINE	(64 * 1024)   /* a line as written, bytes */
-#define DOCKERFILE_MAX_INSTRS	1000
+#define DOCKERFILE_MAX_BYTES    (1024 * 1024) /* whole file */
+#define DOCKERFILE_MAX_LINE     (64 * 1024)   /* a line as written, bytes */
+#define DOCKERFILE_MAX_INSTRS   1000
 #define DOCKERFILE_MAX_HEREDOCS 64 /* of one instruction */
 
 enum dockerfile_kind {
@@ -71,7 +71,7 @@ struct dockerfile_heredoc {
  */
 struct dockerfile_instr {
 	enum dockerfile_kind kind;
-	unsigned line;	   /* first line, from 1 */
+	unsigned line;     /* first line, from 1 */
 	unsigned end_line; /* last, heredocs included */
 	unsigned column;   /* of its name, from 1 */
 	struct dockerfile_flag *flags;
@@ -84,7 +84,7 @@ struct dockerfile_instr {
 	struct dockerfile_heredoc *heredocs;
 	size_t nheredocs;
 	struct dockerfile_instr *trigger; /* ONBUILD's, else NULL */
-	char *text;			  /* continuations joined */
+	char *text;                       /* continuations joined */
 };
 
 struct dockerfile_directive {
@@ -105,8 +105,8 @@ struct dockerfile {
  * Parse len bytes of buf, which stay the caller's.  On success the caller
  * owns the result (dockerfile_free); NULL means that err is filled in.
  */
-struct dockerfile *dockerfile_parse(
-    const char *, size_t, struct dockerfile_error *);
+struct dockerfile *dockerfile_parse(const char *, size_t,
+    struct dockerfile_error *);
 void dockerfile_free(struct dockerfile *);
 
 /* "COPY"; the string is static. */
@@ -127,8 +127,8 @@ struct dockerfile_mount {
 };
 
 /* The caller owns the members (dockerfile_mount_clear).  -1: errbuf. */
-int dockerfile_mount_parse(
-    const char *value, struct dockerfile_mount *, char *errbuf, size_t errlen);
+int dockerfile_mount_parse(const char *value, struct dockerfile_mount *,
+    char *errbuf, size_t errlen);
 void dockerfile_mount_clear(struct dockerfile_mount *);
 
 /*
@@ -138,8 +138,8 @@ void dockerfile_mount_clear(struct dockerfile_mount *);
 char *dockerfile_heredoc_text(const struct dockerfile_heredoc *);
 
 /* The heredoc a word of COPY or ADD names (<<EOF), or NULL. */
-const struct dockerfile_heredoc *dockerfile_heredoc_of(
-    const struct dockerfile_instr *, const char *word);
+const struct dockerfile_heredoc *
+dockerfile_heredoc_of(const struct dockerfile_instr *, const char *word);
 
 /* Fill in err, text made printable.  Always returns -1. */
 int dockerfile_fail(struct dockerfile_error *, unsigned line, unsigned column,

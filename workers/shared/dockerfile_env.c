@@ -10,7 +10,7 @@
 struct dockerfile_env *
 dockerfile_env_new(void)
 {
-	return xcalloc(1, sizeof(struct dockerfile_env));
+	return (xcalloc(1, sizeof(struct dockerfile_env)));
 }
 
 struct dockerfile_env *
@@ -21,10 +21,10 @@ dockerfile_env_copy(const struct dockerfile_env *from)
 
 	env->work = from->work;
 	for (i = 0; i < from->nvars; i++)
-		if (dockerfile_env_set(
-			env, from->vars[i].name, from->vars[i].value) == -1)
+		if (dockerfile_env_set(env, from->vars[i].name,
+			from->vars[i].value) == -1)
 			break; /* not reached: the same bytes fitted */
-	return env;
+	return (env);
 }
 
 void
@@ -49,13 +49,13 @@ find(const struct dockerfile_env *env, const char *name)
 
 	for (i = 0; i < env->nvars; i++)
 		if (strcmp(env->vars[i].name, name) == 0)
-			return &env->vars[i];
-	return NULL;
+			return (&env->vars[i]);
+	return (NULL);
 }
 
 int
-dockerfile_env_set(
-    struct dockerfile_env *env, const char *name, const char *value)
+dockerfile_env_set(struct dockerfile_env *env, const char *name,
+    const char *value)
 {
 	struct dockerfile_var *v = find(env, name);
 	size_t add = strlen(value), old = 0;
@@ -67,20 +67,20 @@ dockerfile_env_set(
 		add += strlen(name) + 2;
 	if (env->bytes - old + add > DOCKERFILE_MAX_ENV ||
 	    (v == NULL && env->nvars == DOCKERFILE_MAX_VARS))
-		return -1;
+		return (-1);
 	env->bytes = env->bytes - old + add;
 	copy = xstrdup(value);
 	if (v != NULL) {
 		free(v->value);
 		v->value = copy;
-		return 0;
+		return (0);
 	}
 	if ((env->nvars & (env->nvars - 1)) == 0)
 		env->vars = xreallocarray(env->vars,
 		    env->nvars == 0 ? 1 : env->nvars * 2, sizeof(*env->vars));
 	env->vars[env->nvars].name = xstrdup(name);
 	env->vars[env->nvars++].value = copy;
-	return 0;
+	return (0);
 }
 
 const char *
@@ -88,5 +88,5 @@ dockerfile_env_get(const struct dockerfile_env *env, const char *name)
 {
 	struct dockerfile_var *v = find(env, name);
 
-	return v == NULL ? NULL : v->value;
+	return (v == NULL ? NULL : v->value);
 }

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DOCKERFILE_MAX_WORD (64 * 1024)	 /* an expanded word, bytes */
+#define DOCKERFILE_MAX_WORD (64 * 1024)  /* an expanded word, bytes */
 #define DOCKERFILE_MAX_ENV  (256 * 1024) /* an environment, bytes */
 #define DOCKERFILE_MAX_VARS 512
 #define DOCKERFILE_MAX_WORK (256 * 1024 * 1024) /* steps of one file */
@@ -35,8 +35,8 @@ struct dockerfile_env *dockerfile_env_copy(const struct dockerfile_env *);
 void dockerfile_env_free(struct dockerfile_env *);
 
 /* Set name to value, both copied.  -1: DOCKERFILE_MAX_ENV, _VARS. */
-int dockerfile_env_set(
-    struct dockerfile_env *, const char *name, const char *value);
+int dockerfile_env_set(struct dockerfile_env *, const char *name,
+    const char *value);
 
 /* The value, owned by the environment, or NULL. */
 const char *dockerfile_env_get(const struct dockerfile_env *, const char *name);
@@ -51,7 +51,7 @@ char *dockerfile_expand(const char *word, char escape,
 
 /* How dockerfile_words treats its text. */
 #define DOCKERFILE_WORDS_RAWQUOTES  0x01 /* keep quotes */
-#define DOCKERFILE_WORDS_UNSET	    0x02 /* leave unset $V as written */
+#define DOCKERFILE_WORDS_UNSET      0x02 /* leave unset $V as written */
 #define DOCKERFILE_WORDS_RAWESCAPES 0x04 /* keep escape characters */
 
 /*

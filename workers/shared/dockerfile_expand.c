@@ -44,7 +44,7 @@ lex_fail(struct lexer *lx, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(lx->err, lx->errlen, fmt, ap);
 	va_end(ap);
-	return -1;
+	return (-1);
 }
 
 static int
@@ -53,13 +53,13 @@ spend(struct lexer *lx, size_t n)
 	size_t *work = lx->env == NULL ? NULL : lx->env->work;
 
 	if (work == NULL)
-		return 0;
+		return (0);
 	if (*work < n) {
 		*work = 0;
-		return lex_fail(lx, "variables expand to too much");
+		return (lex_fail(lx, "variables expand to too much"));
 	}
 	*work -= n;
-	return 0;
+	return (0);
 }
 
 static void
@@ -115,7 +115,7 @@ take_text(struct output *out)
 	s = xstrndup(out->text.len == 0 ? "" : (const char *)out->text.data,
 	    out->text.len);
 	output_free(out);
-	return s;
+	return (s);
 }
 
 static int
@@ -125,11 +125,12 @@ single_quote(struct lexer *lx, struct buf *b)
 	size_t raw = lx->flags & DOCKERFILE_WORDS_RAWQUOTES ? 1 : 0;
 
 	if (end == NULL)
-		return lex_fail(lx, "unexpected end of statement while "
-				    "looking for matching single-quote");
+		return (lex_fail(lx,
+		    "unexpected end of statement while "
+		    "looking for matching single-quote"));
 	buf_add(b, lx->p + 1 - raw, (size_t)(end - lx->p) - 1 + 2 * raw);
 	lx->p = end + 1;
-	return 0;
+	return (0);
 }
 
 /* The name behind a dollar sign; "" when there is none. */
@@ -146,21 +147,21 @@ take_name(struct lexer *lx)
 	else {
 		/* Letters of other scripts count as letters. */
 		while (isalnum((unsigned char)*lx->p) || *lx->p == '_' ||
-		       (unsigned char)*lx->p >= 0x80)
+		    (unsigned char)*lx->p >= 0x80)
 			lx->p++;
 	}
-	return xstrndup(s, (size_t)(lx->p - s));
+	return (xstrndup(s, (size_t)(lx->p - s)));
 }
 
 /* The word within ${} up to stop, which is consumed; NULL on error. */
 static char *
 take_operand(struct lexer *lx, char stop, bool rawescapes)
 {
-	struct output out = {0};
+	struct output out = { 0 };
 
 	if (lx->depth == MAX_DEPTH) {
 		lex_fail(lx, "variables are nested too deeply");
-		return NULL;
+		return (NULL);
 	}
 	lx->depth++;
 	if (expand_until(lx, stop, rawescapes, &out) == -1) {
@@ -168,10 +169,10 @@ take_operand(struct lexer *lx, char stop, bool rawescapes)
 			lex_fail(lx, "syntax error: missing '%c'%s", stop,
 			    stop == '/' ? " in ${}" : "");
 		output_free(&out);
-		return NULL;
+		return (NULL);
 	}
 	lx->depth--;
-	return take_text(&out);
+	return (take_text(&out));
 }
 
 static int
@@ -180,18 +181,18 @@ add_value(struct lexer *lx, struct buf *b, const char *s)
 	size_t n = strlen(s);
 
 	if (b->len + n > DOCKERFILE_MAX_WORD)
-		return lex_fail(lx, "a word expands to more than %d bytes",
-		    DOCKERFILE_MAX_WORD);
+		return (lex_fail(lx, "a word expands to more than %d bytes",
+		    DOCKERFILE_MAX_WORD));
 	buf_add(b, s, n);
-	return spend(lx, n + 1);
+	return (spend(lx, n + 1));
 }
 
 static int
 complain(struct lexer *lx, const char *name, const char *word, const char *what)
 {
 	if (*word != '\0')
-		return lex_fail(lx, "%s: %s", name, word);
-	return lex_fail(lx, "%s: is not allowed to be %s", name, what);
+		return (lex_fail(lx, "%s: %s", name, word));
+	return (lex_fail(lx, "%s: is not allowed to be %s", name, what));
 }
 
 /* ${name#pattern} and its like: remove a match at one end. */
@@ -206,15 +207,15 @@ trim(struct lexer *lx, const char *value, char op, const char *word,
 	if (greedy)
 		word++;
 	if (spend(lx, dockerfile_pattern_cost(word, value, false)) == -1)
-		return -1;
-	s = dockerfile_pattern_trim(
-	    word, value, op == '%', greedy, err, sizeof(err));
+		return (-1);
+	s = dockerfile_pattern_trim(word, value, op == '%', greedy, err,
+	    sizeof(err));
 	if (s == NULL)
-		return lex_fail(
-		    lx, "invalid pattern (%s) in substitution: %s", word, err);
+		return (lex_fail(lx, "invalid pattern (%s) in substitution: %s",
+		    word, err));
 	ret = add_value(lx, b, s);
 	free(s);
-	return ret;
+	return (ret);
 }
 
 /* ${name-word} ${name+word} ${name?word} ${name#word} ${name%word} */
@@ -228,7 +229,7 @@ modify(struct lexer *lx, const char *name, const char *value, char op,
 
 	word = take_operand(lx, '}', op == '#' || op == '%');
 	if (word == NULL)
-		return -1;
+		return (-1);
 	absent = value == NULL || (colon && *value == '\0');
 	if (value == NULL && (lx->flags & DOCKERFILE_WORDS_UNSET)) {
 		char *s =
@@ -247,7 +248,7 @@ modify(struct lexer *lx, const char *name, const char *value, char op,
 	else
 		ret = trim(lx, value == NULL ? "" : value, op, word, b);
 	free(word);
-	return ret;
+	return (ret);
 }
 
 /* ${name/pattern/replacement} */
@@ -272,24 +273,24 @@ replace(struct lexer *lx, const char *name, const char *value, struct buf *b)
 		value = "";
 	if (spend(lx, dockerfile_pattern_cost(pat, value, true)) == -1)
 		goto out;
-	s = dockerfile_pattern_replace(
-	    pat, value, repl, all, DOCKERFILE_MAX_WORD, err, sizeof(err));
+	s = dockerfile_pattern_replace(pat, value, repl, all,
+	    DOCKERFILE_MAX_WORD, err, sizeof(err));
 	if (s == NULL)
-		lex_fail(
-		    lx, "invalid pattern (%s) in substitution: %s", pat, err);
+		lex_fail(lx, "invalid pattern (%s) in substitution: %s", pat,
+		    err);
 	else
 		ret = add_value(lx, b, s);
 out:
 	free(pat);
 	free(repl);
 	free(s);
-	return ret;
+	return (ret);
 }
 
 static const char *
 lookup(const struct lexer *lx, const char *name)
 {
-	return lx->env == NULL ? NULL : dockerfile_env_get(lx->env, name);
+	return (lx->env == NULL ? NULL : dockerfile_env_get(lx->env, name));
 }
 
 static int
@@ -300,13 +301,13 @@ plain(struct lexer *lx, const char *name, bool braces, struct buf *b)
 	int ret;
 
 	if (value != NULL)
-		return add_value(lx, b, value);
+		return (add_value(lx, b, value));
 	if (!(lx->flags & DOCKERFILE_WORDS_UNSET))
-		return spend(lx, 1);
+		return (spend(lx, 1));
 	s = xasprintf(braces ? "${%s}" : "$%s", name);
 	ret = add_value(lx, b, s);
 	free(s);
-	return ret;
+	return (ret);
 }
 
 /* Behind "${": the name and what follows it. */
@@ -319,9 +320,9 @@ braced(struct lexer *lx, struct buf *b)
 	int ret;
 
 	if (*lx->p == '\0')
-		return lex_fail(lx, "syntax error: missing '}'");
+		return (lex_fail(lx, "syntax error: missing '}'"));
 	if (*lx->p == '{' || *lx->p == '}' || *lx->p == ':')
-		return lex_fail(lx, "syntax error: bad substitution");
+		return (lex_fail(lx, "syntax error: bad substitution"));
 	name = take_name(lx);
 	value = lookup(lx, name);
 	op = *lx->p;
@@ -347,7 +348,7 @@ braced(struct lexer *lx, struct buf *b)
 		    "substitution",
 		    colon ? ":" : "", isprint((unsigned char)op) ? op : '?');
 	free(name);
-	return ret;
+	return (ret);
 }
 
 static int
@@ -359,7 +360,7 @@ dollar(struct lexer *lx, struct buf *b)
 	lx->p++;
 	if (*lx->p == '{') {
 		lx->p++;
-		return braced(lx, b);
+		return (braced(lx, b));
 	}
 	name = take_name(lx);
 	if (*name == '\0')
@@ -367,7 +368,7 @@ dollar(struct lexer *lx, struct buf *b)
 	else
 		ret = plain(lx, name, false, b);
 	free(name);
-	return ret;
+	return (ret);
 }
 
 static int
@@ -380,12 +381,12 @@ double_quote(struct lexer *lx, struct buf *b)
 		buf_add(b, "\"", 1);
 	while (*lx->p != '"') {
 		if (*lx->p == '\0')
-			return lex_fail(lx,
+			return (lex_fail(lx,
 			    "unexpected end of statement "
-			    "while looking for matching double-quote");
+			    "while looking for matching double-quote"));
 		if (*lx->p == '$') {
 			if (dollar(lx, b) == -1)
-				return -1;
+				return (-1);
 			continue;
 		}
 		if (*lx->p == lx->escape) {
@@ -405,7 +406,7 @@ double_quote(struct lexer *lx, struct buf *b)
 	lx->p++;
 	if (raw)
 		buf_add(b, "\"", 1);
-	return 0;
+	return (0);
 }
 
 /* "<<" with the blanks behind it belongs to the word that follows. */
@@ -445,7 +446,7 @@ ordinary(struct lexer *lx, struct output *out)
 static int
 special(struct lexer *lx, struct output *out)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	char c = *lx->p;
 	int ret = 0;
 
@@ -458,7 +459,7 @@ special(struct lexer *lx, struct output *out)
 	else if (c == '<')
 		angle(lx, &b);
 	else
-		return 0;
+		return (0);
 	if (ret == 0) {
 		if (c == '$')
 			add_split(out, (const char *)b.data, b.len);
@@ -468,7 +469,7 @@ special(struct lexer *lx, struct output *out)
 		ret = spend(lx, b.len + 1);
 	}
 	buf_free(&b);
-	return ret == -1 ? -1 : 1;
+	return (ret == -1 ? -1 : 1);
 }
 
 /* Up to stop, which is consumed, or with '\0' to the end. */
@@ -481,32 +482,32 @@ expand_until(struct lexer *lx, char stop, bool rawescapes, struct output *out)
 	lx->rawescapes = rawescapes;
 	while (*lx->p != '\0' && *lx->p != stop) {
 		if ((ret = special(lx, out)) == -1)
-			return -1;
+			return (-1);
 		if (ret == 0)
 			ordinary(lx, out);
 		if (lx->env != NULL && out->text.len > DOCKERFILE_MAX_WORD)
-			return lex_fail(lx,
+			return (lex_fail(lx,
 			    "a word expands to more than %d "
 			    "bytes",
-			    DOCKERFILE_MAX_WORD);
+			    DOCKERFILE_MAX_WORD));
 	}
 	lx->rawescapes = saved;
 	if (*lx->p != stop)
-		return lex_fail(lx,
+		return (lex_fail(lx,
 		    "unexpected end of statement while "
 		    "looking for matching %c",
-		    stop);
+		    stop));
 	if (stop != '\0')
 		lx->p++;
 	push_word(out);
-	return 0;
+	return (0);
 }
 
 static int
 run(const char *text, char escape, const struct dockerfile_env *env, int flags,
     struct output *out, char *errbuf, size_t errlen)
 {
-	struct lexer lx = {0};
+	struct lexer lx = { 0 };
 	char why[256];
 
 	lx.p = text;
@@ -519,22 +520,22 @@ run(const char *text, char escape, const struct dockerfile_env *env, int flags,
 	    -1) {
 		snprintf(errbuf, errlen, "failed to process \"%.80s\": %s",
 		    text, why);
-		return -1;
+		return (-1);
 	}
-	return 0;
+	return (0);
 }
 
 char *
 dockerfile_expand(const char *word, char escape,
     const struct dockerfile_env *env, char *errbuf, size_t errlen)
 {
-	struct output out = {0};
+	struct output out = { 0 };
 
 	if (run(word, escape, env, 0, &out, errbuf, errlen) == -1) {
 		output_free(&out);
-		return NULL;
+		return (NULL);
 	}
-	return take_text(&out);
+	return (take_text(&out));
 }
 
 int
@@ -542,20 +543,20 @@ dockerfile_words(const char *text, char escape,
     const struct dockerfile_env *env, int flags, char ***words, size_t *n,
     char *errbuf, size_t errlen)
 {
-	struct output out = {0};
+	struct output out = { 0 };
 
 	*words = NULL;
 	*n = 0;
 	if (run(text, escape, env, flags, &out, errbuf, errlen) == -1) {
 		output_free(&out);
-		return -1;
+		return (-1);
 	}
 	*words = out.words;
 	*n = out.nwords;
 	out.words = NULL;
 	out.nwords = 0;
 	output_free(&out);
-	return 0;
+	return (0);
 }
 
 void

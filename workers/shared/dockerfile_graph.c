@@ -36,22 +36,22 @@ static const char *
 build_arg(const struct dockerfile_options *opt, const char *name)
 {
 	if (opt->build_args == NULL)
-		return NULL;
-	return dockerfile_env_get(opt->build_args, name);
+		return (NULL);
+	return (dockerfile_env_get(opt->build_args, name));
 }
 
 /* A predefined ARG, unless a build argument overrides it. */
 static int
-set_global(
-    struct builder *b, const char *prefix, const char *name, const char *value)
+set_global(struct builder *b, const char *prefix, const char *name,
+    const char *value)
 {
 	const char *given;
 	char key[32];
 
 	snprintf(key, sizeof(key), "%s%s", prefix, name);
 	given = build_arg(b->opt, key);
-	return dockerfile_env_set(
-	    b->g->globals, key, given == NULL ? value : given);
+	return (dockerfile_env_set(b->g->globals, key,
+	    given == NULL ? value : given));
 }
 
 /* os/arch[/variant], arch alone, with Docker's other names for some. */
@@ -61,12 +61,12 @@ set_platform(struct builder *b, const char *prefix, const char *text)
 	static const struct {
 		const char *from, *arch, *variant;
 	} alias[] = {
-	    {"x86_64", "amd64", ""},
-	    {"x86-64", "amd64", ""},
-	    {"i386", "386", ""},
-	    {"aarch64", "arm64", ""},
-	    {"armhf", "arm", "v7"},
-	    {"armel", "arm", "v6"},
+		{ "x86_64", "amd64", "" },
+		{ "x86-64", "amd64", "" },
+		{ "i386", "386", "" },
+		{ "aarch64", "arm64", "" },
+		{ "armhf", "arm", "v7" },
+		{ "armel", "arm", "v6" },
 	};
 	char os[32] = "linux", arch[32] = "", variant[32] = "", all[100];
 	const char *slash = strchr(text, '/'), *s = text;
@@ -99,9 +99,9 @@ set_platform(struct builder *b, const char *prefix, const char *text)
 	    set_global(b, prefix, "OSVERSION", "") == -1 ||
 	    set_global(b, prefix, "ARCH", arch) == -1 ||
 	    set_global(b, prefix, "VARIANT", variant) == -1)
-		return dockerfile_fail(
-		    b->err, 1, 1, "the build arguments are too long");
-	return 0;
+		return (dockerfile_fail(b->err, 1, 1,
+		    "the build arguments are too long"));
+	return (0);
 }
 
 static int
@@ -112,16 +112,16 @@ platform_ok(const char *s)
 	for (; *s != '\0'; s++) {
 		if (*s == '/') {
 			if (n == 0 || ++parts > 3)
-				return 0;
+				return (0);
 			n = 0;
 			continue;
 		}
 		if ((!isalnum((unsigned char)*s) &&
 			strchr("_.-", *s) == NULL) ||
 		    ++n > 30)
-			return 0;
+			return (0);
 	}
-	return n > 0;
+	return (n > 0);
 }
 
 static int
@@ -132,15 +132,16 @@ set_globals(struct builder *b)
 	if (p == NULL)
 		p = HOST_PLATFORM;
 	if (!platform_ok(p))
-		return dockerfile_fail(b->err, 0, 0,
-		    "\"%.80s\" is not a platform (os/arch[/variant])", p);
+		return (dockerfile_fail(b->err, 0, 0,
+		    "\"%.80s\" is not a platform (os/arch[/variant])", p));
 	if (set_platform(b, "BUILD", HOST_PLATFORM) == -1 ||
 	    set_platform(b, "TARGET", p) == -1)
-		return -1;
+		return (-1);
 	t = b->opt->target == NULL ? "default" : b->opt->target;
 	if (dockerfile_env_set(b->g->globals, "TARGETSTAGE", t) == -1)
-		return dockerfile_fail(b->err, 0, 0, "the target is too long");
-	return 0;
+		return (
+		    dockerfile_fail(b->err, 0, 0, "the target is too long"));
+	return (0);
 }
 
 static char *
@@ -148,11 +149,11 @@ expand(struct builder *b, const struct dockerfile_instr *in, const char *word)
 {
 	char err[200], *s;
 
-	s = dockerfile_expand(
-	    word, b->df->escape, b->g->globals, err, sizeof(err));
+	s = dockerfile_expand(word, b->df->escape, b->g->globals, err,
+	    sizeof(err));
 	if (s == NULL)
 		FAIL(b, in, "%s", err);
-	return s;
+	return (s);
 }
 
 /* An ARG before the first FROM. */
@@ -180,7 +181,7 @@ global_arg(struct builder *b, const struct dockerfile_instr *in)
 		free(value);
 		free(name);
 	}
-	return ret;
+	return (ret);
 }
 
 /* The last stage before `before` that has this name. */
@@ -190,8 +191,8 @@ find_stage(const struct dockerfile_graph *g, const char *name, size_t before)
 	while (before-- > 0)
 		if (g->stages[before].name != NULL &&
 		    strcasecmp(g->stages[before].name, name) == 0)
-			return before;
-	return DOCKERFILE_NO_STAGE;
+			return (before);
+	return (DOCKERFILE_NO_STAGE);
 }
 
 static char *
@@ -203,7 +204,7 @@ image_of(struct builder *b, const struct dockerfile_instr *in, const char *word)
 	if (s == NULL)
 		FAIL(b, in, "failed to parse stage name \"%.100s\": %s", word,
 		    err);
-	return s;
+	return (s);
 }
 
 static int
@@ -214,16 +215,16 @@ check_platform(struct builder *b, const struct dockerfile_instr *in)
 	int ret = 0;
 
 	if (flag == NULL || *flag == '\0')
-		return 0;
+		return (0);
 	if ((s = expand(b, in, flag)) == NULL)
-		return -1;
+		return (-1);
 	if (*s == '\0')
-		ret = FAIL(
-		    b, in, "empty platform value from expression %.80s", flag);
+		ret = FAIL(b, in, "empty platform value from expression %.80s",
+		    flag);
 	else if (!platform_ok(s))
 		ret = FAIL(b, in, "failed to parse platform %.80s", flag);
 	free(s);
-	return ret;
+	return (ret);
 }
 
 /* A FROM: its stage is the next one. */
@@ -236,16 +237,16 @@ add_stage(struct builder *b, size_t index)
 	size_t i;
 
 	if (check_platform(b, in) == -1)
-		return -1;
+		return (-1);
 	memset(st, 0, sizeof(*st));
 	st->base_stage = DOCKERFILE_NO_STAGE;
 	st->first = st->end = index;
 	g->nstages++;
 	if ((st->base = expand(b, in, in->args[0])) == NULL)
-		return -1;
+		return (-1);
 	if (*st->base == '\0')
-		return FAIL(b, in, "base name (%.100s) should not be blank",
-		    in->args[0]);
+		return (FAIL(b, in, "base name (%.100s) should not be blank",
+		    in->args[0]));
 	if (in->nargs == 3) {
 		st->name = xstrdup(in->args[2]);
 		for (i = 0; st->name[i] != '\0'; i++)
@@ -254,7 +255,7 @@ add_stage(struct builder *b, size_t index)
 	st->base_stage = find_stage(g, st->base, g->nstages - 1);
 	if (st->base_stage == DOCKERFILE_NO_STAGE)
 		st->scratch = strcmp(st->base, "scratch") == 0;
-	return 0;
+	return (0);
 }
 
 static int
@@ -268,26 +269,26 @@ add_dep(struct builder *b, size_t stage, size_t index,
 	long n;
 
 	if (b->ndeps++ == MAX_DEPS)
-		return FAIL(b, in, "more than %d dependencies", MAX_DEPS);
+		return (FAIL(b, in, "more than %d dependencies", MAX_DEPS));
 	n = strtol(from, &end, 10);
 	if (number && *end == '\0' && end != from) {
 		if (n < 0 || (size_t)n >= b->g->nstages)
-			return FAIL(b, in, "invalid stage index %ld", n);
+			return (FAIL(b, in, "invalid stage index %ld", n));
 		target = (size_t)n;
 	} else
 		target = find_stage(b->g, from, b->g->nstages);
 	if (target == DOCKERFILE_NO_STAGE) {
 		if (strcmp(from, "scratch") == 0)
-			return 0;
+			return (0);
 		if ((image = image_of(b, in, from)) == NULL)
-			return -1;
+			return (-1);
 	}
 	st->deps = xreallocarray(st->deps, st->ndeps + 1, sizeof(*st->deps));
 	d = &st->deps[st->ndeps++];
 	d->instr = index;
 	d->stage = target;
 	d->image = image;
-	return 0;
+	return (0);
 }
 
 static int
@@ -299,10 +300,10 @@ copy_dep(struct builder *b, size_t stage, size_t index,
 	int ret = -1;
 
 	if (from == NULL || *from == '\0')
-		return 0;
+		return (0);
 	s = dockerfile_expand(from, b->df->escape, NULL, err, sizeof(err));
 	if (s == NULL)
-		return FAIL(b, in, "%s", err);
+		return (FAIL(b, in, "%s", err));
 	if (strcmp(s, from) != 0)
 		FAIL(b, in,
 		    "variable expansion is not supported for --from, "
@@ -311,7 +312,7 @@ copy_dep(struct builder *b, size_t stage, size_t index,
 	else
 		ret = add_dep(b, stage, index, in, from, true);
 	free(s);
-	return ret;
+	return (ret);
 }
 
 static int
@@ -327,14 +328,14 @@ mount_deps(struct builder *b, size_t stage, size_t index,
 		if (strcmp(in->flags[i].key, "mount") != 0 ||
 		    in->flags[i].value == NULL)
 			continue;
-		if (dockerfile_mount_parse(
-			in->flags[i].value, &m, err, sizeof(err)) == -1)
-			return FAIL(b, in, "%s", err);
+		if (dockerfile_mount_parse(in->flags[i].value, &m, err,
+			sizeof(err)) == -1)
+			return (FAIL(b, in, "%s", err));
 		if (m.from != NULL && *m.from != '\0')
 			ret = add_dep(b, stage, index, in, m.from, false);
 		dockerfile_mount_clear(&m);
 	}
-	return ret;
+	return (ret);
 }
 
 static int
@@ -342,10 +343,10 @@ instr_deps(struct builder *b, size_t stage, size_t index,
     const struct dockerfile_instr *in)
 {
 	if (in->kind == DOCKERFILE_COPY)
-		return copy_dep(b, stage, index, in);
+		return (copy_dep(b, stage, index, in));
 	if (in->kind == DOCKERFILE_RUN)
-		return mount_deps(b, stage, index, in);
-	return 0;
+		return (mount_deps(b, stage, index, in));
+	return (0);
 }
 
 /* The dependencies of a stage, with the ONBUILD steps of its base stage. */
@@ -360,20 +361,20 @@ stage_deps(struct builder *b, size_t stage)
 	if (st->base_stage == DOCKERFILE_NO_STAGE && !st->scratch) {
 		st->image = image_of(b, &b->df->instrs[st->first], st->base);
 		if (st->image == NULL)
-			return -1;
+			return (-1);
 	}
 	if (st->base_stage != DOCKERFILE_NO_STAGE) {
 		base = &b->g->stages[st->base_stage];
 		for (i = base->first + 1; i < base->end; i++) {
 			in = b->df->instrs[i].trigger;
 			if (in != NULL && instr_deps(b, stage, i, in) == -1)
-				return -1;
+				return (-1);
 		}
 	}
 	for (i = st->first + 1; i < st->end; i++)
 		if (instr_deps(b, stage, i, &b->df->instrs[i]) == -1)
-			return -1;
-	return 0;
+			return (-1);
+	return (0);
 }
 
 static int
@@ -389,14 +390,14 @@ add_stages(struct builder *b)
 	for (i = 0; i < df->ninstrs; i++) {
 		if (df->instrs[i].kind == DOCKERFILE_FROM) {
 			if (add_stage(b, i) == -1)
-				return -1;
+				return (-1);
 		} else if (g->nstages == 0 &&
-			   global_arg(b, &df->instrs[i]) == -1)
-			return -1;
+		    global_arg(b, &df->instrs[i]) == -1)
+			return (-1);
 		if (g->nstages > 0)
 			g->stages[g->nstages - 1].end = i + 1;
 	}
-	return 0;
+	return (0);
 }
 
 static int
@@ -409,18 +410,18 @@ pick_target(struct builder *b)
 
 	g->target = g->nstages - 1;
 	if (t == NULL || *t == '\0')
-		return 0;
+		return (0);
 	g->target = find_stage(g, t, g->nstages);
 	if (g->target != DOCKERFILE_NO_STAGE)
-		return 0;
+		return (0);
 	/* The builders take a number as well. */
 	n = strtoul(t, &end, 10);
 	if (isdigit((unsigned char)*t) && *end == '\0' && n < g->nstages) {
 		g->target = n;
-		return 0;
+		return (0);
 	}
-	return dockerfile_fail(
-	    b->err, 0, 0, "target stage \"%.100s\" could not be found", t);
+	return (dockerfile_fail(b->err, 0, 0,
+	    "target stage \"%.100s\" could not be found", t));
 }
 
 /* The n-th stage that a stage needs; its base comes first. */
@@ -428,8 +429,8 @@ static size_t
 need(const struct dockerfile_stage *st, size_t n)
 {
 	if (n == 0)
-		return st->base_stage;
-	return st->deps[n - 1].stage;
+		return (st->base_stage);
+	return (st->deps[n - 1].stage);
 }
 
 /* Depth first without recursion: every stage, a stage on the path is a
@@ -466,9 +467,9 @@ check_circles(struct builder *b)
 				    &b->df->instrs[g->stages[t].first],
 				    "circular dependency detected on stage: "
 				    "%.100s",
-				    g->stages[t].name == NULL
-					? g->stages[t].base
-					: g->stages[t].name);
+				    g->stages[t].name == NULL ?
+					g->stages[t].base :
+					g->stages[t].name);
 			else {
 				state[t] = OPEN;
 				stack[depth++] = t;
@@ -478,7 +479,7 @@ check_circles(struct builder *b)
 	free(state);
 	free(stack);
 	free(next);
-	return ret;
+	return (ret);
 }
 
 static void
@@ -533,8 +534,8 @@ list_images(struct builder *b)
 			add_image(b, st->image, st->first);
 		for (k = 0; k < st->ndeps; k++)
 			if (st->deps[k].image != NULL)
-				add_image(
-				    b, st->deps[k].image, st->deps[k].instr);
+				add_image(b, st->deps[k].image,
+				    st->deps[k].instr);
 	}
 }
 
@@ -542,7 +543,7 @@ struct dockerfile_graph *
 dockerfile_graph_new(const struct dockerfile *df,
     const struct dockerfile_options *opt, struct dockerfile_error *err)
 {
-	struct builder b = {df, opt, NULL, err};
+	struct builder b = { df, opt, NULL, err };
 	size_t i;
 
 	memset(err, 0, sizeof(*err));
@@ -560,10 +561,10 @@ dockerfile_graph_new(const struct dockerfile *df,
 		goto fail;
 	mark_needed(b.g);
 	list_images(&b);
-	return b.g;
+	return (b.g);
 fail:
 	dockerfile_graph_free(b.g);
-	return NULL;
+	return (NULL);
 }
 
 void

@@ -16,8 +16,8 @@
 
 /* What the builder was given; every pointer stays the caller's. */
 struct dockerfile_options {
-	const char *target;			 /* NULL: last stage */
-	const char *platform;			 /* NULL: the host's */
+	const char *target;                      /* NULL: last stage */
+	const char *platform;                    /* NULL: the host's */
 	const struct dockerfile_env *build_args; /* NULL: none */
 };
 
@@ -29,13 +29,13 @@ struct dockerfile_dep {
 };
 
 struct dockerfile_stage {
-	char *name;	   /* lower case, NULL without AS */
-	size_t first;	   /* its FROM, index into instrs */
-	size_t end;	   /* one past its last instruction */
-	char *base;	   /* FROM's word, expanded */
+	char *name;        /* lower case, NULL without AS */
+	size_t first;      /* its FROM, index into instrs */
+	size_t end;        /* one past its last instruction */
+	char *base;        /* FROM's word, expanded */
 	size_t base_stage; /* or DOCKERFILE_NO_STAGE */
 	bool scratch;
-	char *image;		     /* normalised base image, or NULL */
+	char *image;                 /* normalised base image, or NULL */
 	struct dockerfile_dep *deps; /* COPY --from, RUN --mount from= */
 	size_t ndeps;
 	bool needed; /* the target reaches it */
@@ -55,7 +55,7 @@ struct dockerfile_graph {
 	struct dockerfile_image *images; /* of needed stages */
 	size_t nimages;
 	struct dockerfile_env *globals; /* what FROM sees */
-	size_t work;			/* what expansion may cost */
+	size_t work;                    /* what expansion may cost */
 };
 
 /*

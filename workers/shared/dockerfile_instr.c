@@ -27,7 +27,7 @@ dockerfile_fail(struct dockerfile_error *err, unsigned line, unsigned column,
 	for (p = err->text; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
 			*p = '?';
-	return -1;
+	return (-1);
 }
 
 void
@@ -82,9 +82,10 @@ dockerfile_flag(const struct dockerfile_instr *in, const char *key)
 
 	for (i = 0; i < in->nflags; i++)
 		if (strcmp(in->flags[i].key, key) == 0)
-			return in->flags[i].value == NULL ? ""
-							  : in->flags[i].value;
-	return NULL;
+			return (in->flags[i].value == NULL ?
+				"" :
+				in->flags[i].value);
+	return (NULL);
 }
 
 bool
@@ -92,7 +93,7 @@ dockerfile_flag_on(const struct dockerfile_instr *in, const char *key)
 {
 	const char *v = dockerfile_flag(in, key);
 
-	return v != NULL && strcasecmp(v, "false") != 0;
+	return (v != NULL && strcasecmp(v, "false") != 0);
 }
 
 char *
@@ -109,7 +110,7 @@ dockerfile_heredoc_text(const struct dockerfile_heredoc *h)
 		start = *s == '\n';
 		*o++ = *s;
 	}
-	return out;
+	return (out);
 }
 
 const struct dockerfile_heredoc *
@@ -120,11 +121,11 @@ dockerfile_heredoc_of(const struct dockerfile_instr *in, const char *word)
 	const struct dockerfile_heredoc *found = NULL;
 
 	if (in->json || dockerfile_lex_heredoc(word, &h) == 0)
-		return NULL;
+		return (NULL);
 	/* Of two with one name BuildKit takes the last. */
 	for (i = 0; i < in->nheredocs; i++)
 		if (strcmp(in->heredocs[i].name, h.name) == 0)
 			found = &in->heredocs[i];
 	free(h.name);
-	return found;
+	return (found);
 }

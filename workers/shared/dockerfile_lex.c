@@ -18,8 +18,8 @@
 static bool
 is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r' ||
-	       c == '\n';
+	return (c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r' ||
+	    c == '\n');
 }
 
 const char *
@@ -27,30 +27,30 @@ dockerfile_lex_skip(const char *s)
 {
 	while (is_blank(*s))
 		s++;
-	return s;
+	return (s);
 }
 
 int
-dockerfile_lex_line(
-    struct dockerfile_lines *in, const char **s, size_t *len, size_t *full)
+dockerfile_lex_line(struct dockerfile_lines *in, const char **s, size_t *len,
+    size_t *full)
 {
 	const char *nl;
 	size_t n;
 
 	if (in->p == in->end)
-		return 0;
+		return (0);
 	nl = memchr(in->p, '\n', (size_t)(in->end - in->p));
 	n = nl == NULL ? (size_t)(in->end - in->p) : (size_t)(nl - in->p) + 1;
 	in->line++;
 	if (n >= DOCKERFILE_MAX_LINE)
-		return -1;
+		return (-1);
 	*s = in->p;
 	*full = n;
 	while (n > 0 && (in->p[n - 1] == '\n' || in->p[n - 1] == '\r'))
 		n--;
 	*len = n;
 	in->p += *full;
-	return 1;
+	return (1);
 }
 
 static void
@@ -95,13 +95,13 @@ flag_word(const char *s, struct buf *word)
 			s++;
 		buf_add(word, s, 1);
 	}
-	return s;
+	return (s);
 }
 
 const char *
 dockerfile_lex_flags(const char *s, struct dockerfile_instr *in)
 {
-	struct buf word = {0};
+	struct buf word = { 0 };
 	bool stop = false;
 
 	s = dockerfile_lex_skip(s);
@@ -114,7 +114,7 @@ dockerfile_lex_flags(const char *s, struct dockerfile_instr *in)
 			add_flag(in, &word);
 	}
 	buf_free(&word);
-	return s;
+	return (s);
 }
 
 void
@@ -158,21 +158,21 @@ kept_word(const char *s, char escape, struct buf *word)
 			quote = '\0';
 		buf_add(word, s, 1);
 	}
-	return s;
+	return (s);
 }
 
 void
 dockerfile_lex_words(const char *s, char escape, struct dockerfile_instr *in)
 {
-	struct buf word = {0};
+	struct buf word = { 0 };
 
 	for (s = dockerfile_lex_skip(s); *s != '\0';
 	     s = dockerfile_lex_skip(s)) {
 		word.len = 0;
 		s = kept_word(s, escape, &word);
 		if (word.len > 0)
-			dockerfile_lex_add(
-			    in, xstrndup((const char *)word.data, word.len));
+			dockerfile_lex_add(in,
+			    xstrndup((const char *)word.data, word.len));
 	}
 	buf_free(&word);
 }
@@ -188,17 +188,17 @@ json_clean(const char *s)
 
 	for (; *s != '\0'; s++) {
 		if (in && (unsigned char)*s < 0x20)
-			return false;
+			return (false);
 		if (in && *s == '\\') {
 			if (strncmp(s, "\\u0000", 6) == 0)
-				return false;
+				return (false);
 			if (s[1] == '\0')
-				return false;
+				return (false);
 			s++;
 		} else if (*s == '"')
 			in = !in;
 	}
-	return !in;
+	return (!in);
 }
 
 int
@@ -210,22 +210,24 @@ dockerfile_lex_json(const char *s, struct dockerfile_instr *in)
 
 	s = dockerfile_lex_skip(s);
 	if (*s != '[' || !json_clean(s))
-		return 0;
+		return (0);
 	root = cJSON_ParseWithOpts(s, &end, 0);
 	if (root == NULL)
-		return 0;
+		return (0);
 	if (!cJSON_IsArray(root) || *dockerfile_lex_skip(end) != '\0') {
 		cJSON_Delete(root);
-		return 0;
+		return (0);
 	}
-	cJSON_ArrayForEach(item, root) if (!cJSON_IsString(item)) ret = -1;
+	cJSON_ArrayForEach (item, root)
+		if (!cJSON_IsString(item))
+			ret = -1;
 	if (ret == 1) {
-		cJSON_ArrayForEach(item, root)
-		    dockerfile_lex_add(in, xstrdup(item->valuestring));
+		cJSON_ArrayForEach (item, root)
+			dockerfile_lex_add(in, xstrdup(item->valuestring));
 		in->json = true;
 	}
 	cJSON_Delete(root);
-	return ret;
+	return (ret);
 }
 
 static size_t
@@ -236,7 +238,7 @@ count_quotes(const char *s)
 	for (; *s != '\0'; s++)
 		if (*s == '"' || *s == '\'')
 			n++;
-	return n;
+	return (n);
 }
 
 /* [digits]<<[-][blanks]word, the word without '<'. */
@@ -251,7 +253,7 @@ dockerfile_lex_heredoc(const char *s, struct dockerfile_heredoc *h)
 	while (isdigit((unsigned char)*s))
 		s++;
 	if (s[0] != '<' || s[1] != '<')
-		return 0;
+		return (0);
 	s += 2;
 	if (*s == '-') {
 		h->strip = true;
@@ -259,15 +261,15 @@ dockerfile_lex_heredoc(const char *s, struct dockerfile_heredoc *h)
 	}
 	s = dockerfile_lex_skip(s);
 	if (*s == '\0' || strchr(s, '<') != NULL)
-		return 0;
+		return (0);
 	if (dockerfile_words(s, '\\', NULL, DOCKERFILE_WORDS_UNSET, &words, &n,
 		err, sizeof(err)) == -1)
-		return 0;
+		return (0);
 	if (dockerfile_words(s, '\\', NULL,
 		DOCKERFILE_WORDS_UNSET | DOCKERFILE_WORDS_RAWQUOTES, &raw,
 		&nraw, err, sizeof(err)) == -1) {
 		dockerfile_words_free(words, n);
-		return 0;
+		return (0);
 	}
 	if (n == 1 && nraw == 1) {
 		h->name = xstrdup(words[0]);
@@ -276,12 +278,12 @@ dockerfile_lex_heredoc(const char *s, struct dockerfile_heredoc *h)
 	}
 	dockerfile_words_free(words, n);
 	dockerfile_words_free(raw, nraw);
-	return ret;
+	return (ret);
 }
 
 int
-dockerfile_lex_heredocs(
-    const char *line, struct dockerfile_instr *in, char *errbuf, size_t errlen)
+dockerfile_lex_heredocs(const char *line, struct dockerfile_instr *in,
+    char *errbuf, size_t errlen)
 {
 	struct dockerfile_heredoc h;
 	char **words, err[64];
@@ -289,12 +291,12 @@ dockerfile_lex_heredocs(
 	int ret = 0;
 
 	if (strstr(line, "<<") == NULL)
-		return 0;
+		return (0);
 	if (dockerfile_words(line, '\\', NULL,
 		DOCKERFILE_WORDS_UNSET | DOCKERFILE_WORDS_RAWQUOTES |
 		    DOCKERFILE_WORDS_RAWESCAPES,
 		&words, &n, err, sizeof(err)) == -1)
-		return 0; /* BuildKit lets it pass: no heredocs */
+		return (0); /* BuildKit lets it pass: no heredocs */
 	for (i = 0; i < n && ret == 0; i++) {
 		if (dockerfile_lex_heredoc(words[i], &h) == 0)
 			continue;
@@ -310,5 +312,5 @@ dockerfile_lex_heredocs(
 		in->heredocs[in->nheredocs++] = h;
 	}
 	dockerfile_words_free(words, n);
-	return ret;
+	return (ret);
 }

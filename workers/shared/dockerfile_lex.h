@@ -17,8 +17,8 @@ struct dockerfile_lines {
 };
 
 /* The next line without its end: 1, 0 at the end of file, -1 too long. */
-int dockerfile_lex_line(
-    struct dockerfile_lines *, const char **s, size_t *len, size_t *full);
+int dockerfile_lex_line(struct dockerfile_lines *, const char **s, size_t *len,
+    size_t *full);
 
 /* Skip the blanks of a line. */
 const char *dockerfile_lex_skip(const char *);
@@ -42,8 +42,8 @@ void dockerfile_lex_words(const char *, char escape, struct dockerfile_instr *);
 int dockerfile_lex_json(const char *, struct dockerfile_instr *);
 
 /* Heredoc words of a line, as COPY, ADD and RUN may have: -1 too many. */
-int dockerfile_lex_heredocs(
-    const char *, struct dockerfile_instr *, char *errbuf, size_t errlen);
+int dockerfile_lex_heredocs(const char *, struct dockerfile_instr *,
+    char *errbuf, size_t errlen);
 
 /* One word: 1 a heredoc, then *h is set without content; 0 none. */
 int dockerfile_lex_heredoc(const char *, struct dockerfile_heredoc *h);
@@ -52,7 +52,7 @@ int dockerfile_lex_heredoc(const char *, struct dockerfile_heredoc *h);
 void dockerfile_instr_clear(struct dockerfile_instr *);
 
 /* Argument counts and flags: dockerfile_check.c. */
-int dockerfile_check(
-    const struct dockerfile_instr *, struct dockerfile_error *);
+int dockerfile_check(const struct dockerfile_instr *,
+    struct dockerfile_error *);
 
 #endif

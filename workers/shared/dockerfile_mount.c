@@ -13,7 +13,7 @@
 static char *
 take_field(const char **s)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	const char *p = *s;
 	char *out;
 
@@ -22,7 +22,7 @@ take_field(const char **s)
 			p++;
 		out = xstrndup(*s, (size_t)(p - *s));
 		*s = p;
-		return out;
+		return (out);
 	}
 	for (p++; *p != '\0'; p++) {
 		if (*p == '"' && p[1] != '"')
@@ -33,12 +33,12 @@ take_field(const char **s)
 	}
 	if (*p != '"' || (p[1] != '\0' && p[1] != ',')) {
 		buf_free(&b);
-		return NULL;
+		return (NULL);
 	}
 	*s = p + 1;
 	out = xstrndup(b.len == 0 ? "" : (const char *)b.data, b.len);
 	buf_free(&b);
-	return out;
+	return (out);
 }
 
 static void
@@ -52,8 +52,8 @@ static int
 take_pair(struct dockerfile_mount *m, const char *key, const char *value,
     char *errbuf, size_t errlen)
 {
-	static const char *const types[] = {
-	    "bind", "cache", "tmpfs", "secret", "ssh"};
+	static const char *const types[] = { "bind", "cache", "tmpfs", "secret",
+		"ssh" };
 	const char *dollar;
 	size_t i;
 
@@ -63,33 +63,33 @@ take_pair(struct dockerfile_mount *m, const char *key, const char *value,
 			snprintf(errbuf, errlen,
 			    "'from' doesn't support "
 			    "variable expansion, define alias stage instead");
-			return -1;
+			return (-1);
 		}
 		keep(&m->from, value);
 	} else if (strcmp(key, "source") == 0 || strcmp(key, "src") == 0)
 		keep(&m->source, value);
 	else if (strcmp(key, "target") == 0 || strcmp(key, "dst") == 0 ||
-		 strcmp(key, "destination") == 0)
+	    strcmp(key, "destination") == 0)
 		keep(&m->target, value);
 	else if (strcmp(key, "type") == 0) {
 		keep(&m->type, value);
 		for (i = 0; m->type[i] != '\0'; i++)
 			m->type[i] = (char)tolower((unsigned char)m->type[i]);
 		if (strchr(value, '$') != NULL)
-			return 0; /* a variable */
+			return (0); /* a variable */
 		for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 			if (strcmp(types[i], m->type) == 0)
-				return 0;
-		snprintf(
-		    errbuf, errlen, "unsupported mount type \"%.40s\"", value);
-		return -1;
+				return (0);
+		snprintf(errbuf, errlen, "unsupported mount type \"%.40s\"",
+		    value);
+		return (-1);
 	}
-	return 0;
+	return (0);
 }
 
 int
-dockerfile_mount_parse(
-    const char *s, struct dockerfile_mount *m, char *errbuf, size_t errlen)
+dockerfile_mount_parse(const char *s, struct dockerfile_mount *m, char *errbuf,
+    size_t errlen)
 {
 	char *field, *eq, *p;
 	int ret = 0;
@@ -114,7 +114,7 @@ dockerfile_mount_parse(
 	}
 	if (ret == -1)
 		dockerfile_mount_clear(m);
-	return ret;
+	return (ret);
 }
 
 void

@@ -40,12 +40,12 @@ compile(const char *s, struct pattern *p, char *errbuf, size_t errlen)
 				snprintf(errbuf, errlen, "invalid escape");
 				free(p->steps);
 				p->steps = NULL;
-				return -1;
+				return (-1);
 			}
 		}
 		p->steps[p->n++] = step;
 	}
-	return 0;
+	return (0);
 }
 
 static void
@@ -64,7 +64,7 @@ reverse(struct pattern *p)
 static unsigned char
 byte_at(const char *s, size_t len, size_t i, bool back)
 {
-	return (unsigned char)(back ? s[len - 1 - i] : s[i]);
+	return ((unsigned char)(back ? s[len - 1 - i] : s[i]));
 }
 
 /* Let every position pass the stars that stand before it. */
@@ -80,8 +80,8 @@ pass_stars(const struct pattern *p, bool *at)
 
 /* Length of the match at the start (or end) of s, or -1. */
 static long
-match(
-    const struct pattern *p, const char *s, size_t len, bool back, bool longest)
+match(const struct pattern *p, const char *s, size_t len, bool back,
+    bool longest)
 {
 	bool *at, any = true;
 	size_t i, k;
@@ -114,7 +114,7 @@ match(
 		}
 	}
 	free(at);
-	return found;
+	return (found);
 }
 
 size_t
@@ -122,7 +122,7 @@ dockerfile_pattern_cost(const char *pattern, const char *value, bool anywhere)
 {
 	size_t m = strlen(pattern) + 1, n = strlen(value) + 1;
 
-	return anywhere ? m * n * n : m * n;
+	return (anywhere ? m * n * n : m * n);
 }
 
 char *
@@ -134,7 +134,7 @@ dockerfile_pattern_trim(const char *pattern, const char *value, bool at_end,
 	long n;
 
 	if (compile(pattern, &p, errbuf, errlen) == -1)
-		return NULL;
+		return (NULL);
 	if (at_end)
 		reverse(&p);
 	n = match(&p, value, len, at_end, longest);
@@ -142,8 +142,8 @@ dockerfile_pattern_trim(const char *pattern, const char *value, bool at_end,
 	if (n == -1)
 		n = 0;
 	if (at_end)
-		return xstrndup(value, len - (size_t)n);
-	return xstrdup(value + n);
+		return (xstrndup(value, len - (size_t)n));
+	return (xstrdup(value + n));
 }
 
 char *
@@ -151,17 +151,17 @@ dockerfile_pattern_replace(const char *pattern, const char *value,
     const char *repl, bool all, size_t max, char *errbuf, size_t errlen)
 {
 	struct pattern p;
-	struct buf out = {0};
+	struct buf out = { 0 };
 	const char *end = value + strlen(value);
 	char *s = NULL;
 	bool done = false;
 	long n;
 
 	if (compile(pattern, &p, errbuf, errlen) == -1)
-		return NULL;
+		return (NULL);
 	for (; value <= end; value++) {
-		n = done ? -1
-			 : match(&p, value, (size_t)(end - value), false, true);
+		n = done ? -1 :
+			   match(&p, value, (size_t)(end - value), false, true);
 		if (n >= 0) {
 			buf_add(&out, repl, strlen(repl));
 			done = !all;
@@ -182,5 +182,5 @@ dockerfile_pattern_replace(const char *pattern, const char *value,
 out:
 	buf_free(&out);
 	free(p.steps);
-	return s;
+	return (s);
 }

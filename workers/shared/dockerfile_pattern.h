@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 /* Steps that matching may take, for the caller's account. */
-size_t dockerfile_pattern_cost(
-    const char *pattern, const char *value, bool anywhere);
+size_t dockerfile_pattern_cost(const char *pattern, const char *value,
+    bool anywhere);
 
 /*
  * The value without the shortest or longest match at its start or end.  The

@@ -31,16 +31,17 @@ error_set(struct ignore_error *err, unsigned line, const char *why)
 		err->line = line;
 		snprintf(err->text, sizeof(err->text), "%s", why);
 	}
-	return -1;
+	return (-1);
 }
 
 /* unicode.IsSpace */
 static bool
 is_space(uint32_t r)
 {
-	return (r >= '\t' && r <= '\r') || r == ' ' || r == 0x85 || r == 0xa0 ||
-	       r == 0x1680 || (r >= 0x2000 && r <= 0x200a) || r == 0x2028 ||
-	       r == 0x2029 || r == 0x202f || r == 0x205f || r == 0x3000;
+	return ((r >= '\t' && r <= '\r') || r == ' ' || r == 0x85 ||
+	    r == 0xa0 || r == 0x1680 || (r >= 0x2000 && r <= 0x200a) ||
+	    r == 0x2028 || r == 0x2029 || r == 0x202f || r == 0x205f ||
+	    r == 0x3000);
 }
 
 /* strings.TrimSpace */
@@ -77,7 +78,7 @@ pattern_add(struct ignore *ig, char *text, size_t len, unsigned line,
 		pat = reallocarray(ig->pat, ig->cap * 2 + 16, sizeof(*pat));
 		if (pat == NULL) {
 			free(text);
-			return error_set(err, line, "no memory");
+			return (error_set(err, line, "no memory"));
 		}
 		ig->pat = pat;
 		ig->cap = ig->cap * 2 + 16;
@@ -91,12 +92,12 @@ pattern_add(struct ignore *ig, char *text, size_t len, unsigned line,
 	pat->len = len - pat->exception;
 	ig->exceptions |= pat->exception;
 	if (pat->len == 0)
-		return error_set(err, line, "'!' without a pattern");
+		return (error_set(err, line, "'!' without a pattern"));
 	if ((why = ignore_pattern_check(pat->p, pat->len)) != NULL)
-		return error_set(err, line, why);
+		return (error_set(err, line, why));
 	if (ignore_pattern_compile(pat) == -1)
-		return error_set(err, line, "no memory");
-	return 0;
+		return (error_set(err, line, "no memory"));
+	return (0);
 }
 
 /* What patternmatcher.New does with one pattern; blank ones are skipped. */
@@ -108,14 +109,14 @@ pattern_new(struct ignore *ig, const char *s, size_t len, unsigned line,
 
 	trim(&s, &len);
 	if (len == 0)
-		return 0;
+		return (0);
 	if (len >= IGNORE_LINE_MAX)
-		return error_set(err, line, "the pattern is too long");
+		return (error_set(err, line, "the pattern is too long"));
 	if (ig->n == IGNORE_PATTERNS_MAX)
-		return error_set(err, line, "too many patterns");
+		return (error_set(err, line, "too many patterns"));
 	if ((text = path_clean(s, len, &len)) == NULL)
-		return error_set(err, line, "no memory");
-	return pattern_add(ig, text, len, line, err);
+		return (error_set(err, line, "no memory"));
+	return (pattern_add(ig, text, len, line, err));
 }
 
 /* The cleaning of the file's reader, in a copy: '!' stays, one '/' goes. */
@@ -145,11 +146,11 @@ out:
 	if (r == -1)
 		error_set(err, line, "no memory");
 	else
-		r = pattern_new(
-		    ig, text + !exception, len + exception, line, err);
+		r = pattern_new(ig, text + !exception, len + exception, line,
+		    err);
 	free(text);
 	free(clean);
-	return r;
+	return (r);
 }
 
 static int
@@ -159,23 +160,23 @@ line_read(struct ignore *ig, const char *s, size_t len, unsigned line,
 	bool exception;
 
 	if (len >= IGNORE_LINE_MAX)
-		return error_set(err, line, "the line is too long");
+		return (error_set(err, line, "the line is too long"));
 	if (line == 1 && len >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) {
 		s += 3;
 		len -= 3;
 	}
 	if (len > 0 && s[0] == '#')
-		return 0;
+		return (0);
 	trim(&s, &len);
 	if (len == 0)
-		return 0;
+		return (0);
 	exception = s[0] == '!';
 	if (exception) {
 		s++;
 		len--;
 		trim(&s, &len);
 	}
-	return line_clean(ig, s, len, exception, line, err);
+	return (line_clean(ig, s, len, exception, line, err));
 }
 
 struct ignore *
@@ -187,11 +188,11 @@ ignore_parse(const char *text, size_t len, struct ignore_error *err)
 
 	if (len > IGNORE_FILE_MAX) {
 		error_set(err, 0, "the file is too large");
-		return NULL;
+		return (NULL);
 	}
 	if ((ig = calloc(1, sizeof(*ig))) == NULL) {
 		error_set(err, 0, "no memory");
-		return NULL;
+		return (NULL);
 	}
 	while (text < end) {
 		if ((nl = memchr(text, '\n', (size_t)(end - text))) == NULL)
@@ -199,32 +200,32 @@ ignore_parse(const char *text, size_t len, struct ignore_error *err)
 		if (line_read(ig, text, (size_t)(nl - text), ++line, err) ==
 		    -1) {
 			ignore_free(ig);
-			return NULL;
+			return (NULL);
 		}
 		text = nl < end ? nl + 1 : end;
 	}
-	return ig;
+	return (ig);
 }
 
 struct ignore *
-ignore_from_patterns(
-    const char *const *patterns, size_t n, struct ignore_error *err)
+ignore_from_patterns(const char *const *patterns, size_t n,
+    struct ignore_error *err)
 {
 	struct ignore *ig;
 	size_t i;
 
 	if ((ig = calloc(1, sizeof(*ig))) == NULL) {
 		error_set(err, 0, "no memory");
-		return NULL;
+		return (NULL);
 	}
 	for (i = 0; i < n; i++) {
 		if (pattern_new(ig, patterns[i], strlen(patterns[i]),
 			(unsigned)i + 1, err) == -1) {
 			ignore_free(ig);
-			return NULL;
+			return (NULL);
 		}
 	}
-	return ig;
+	return (ig);
 }
 
 void
@@ -245,13 +246,13 @@ ignore_free(struct ignore *ig)
 size_t
 ignore_count(const struct ignore *ig)
 {
-	return ig->n;
+	return (ig->n);
 }
 
 struct ignore_state *
 ignore_state_new(const struct ignore *ig)
 {
-	return calloc(ig->n / 64 + 1, sizeof(uint64_t));
+	return (calloc(ig->n / 64 + 1, sizeof(uint64_t)));
 }
 
 void
@@ -263,7 +264,7 @@ ignore_state_free(struct ignore_state *st)
 static bool
 state_has(const struct ignore_state *st, size_t i)
 {
-	return st != NULL && (st->bits[i / 64] >> i % 64 & 1) != 0;
+	return (st != NULL && (st->bits[i / 64] >> i % 64 & 1) != 0);
 }
 
 static void
@@ -304,7 +305,7 @@ ignore_walk(const struct ignore *ig, const struct ignore_state *parent,
 		if (!hit && pat->exception == m->excluded) {
 			if (pat->error != NULL) {
 				match_set(m, pat);
-				return -1;
+				return (-1);
 			}
 			hit = ignore_pattern_match(pat, path, len);
 		}
@@ -314,7 +315,7 @@ ignore_walk(const struct ignore *ig, const struct ignore_state *parent,
 			match_set(m, pat);
 		}
 	}
-	return 0;
+	return (0);
 }
 
 /* Walks through the parents of a clean path, then to it. */
@@ -327,15 +328,15 @@ walk_down(const struct ignore *ig, const char *path, size_t len,
 	/* Go splits "/a" into "" and "a", and takes "/" for its parent. */
 	if (path[0] == '/') {
 		if (ignore_walk(ig, st, "", 0, st, m) == -1)
-			return -1;
+			return (-1);
 		if (memrchr(path, '/', len) == path &&
 		    ignore_walk(ig, st, "/", 1, st, m) == -1)
-			return -1;
+			return (-1);
 	}
 	for (i = 1; i < len; i++)
 		if (path[i] == '/' && ignore_walk(ig, st, path, i, st, m) == -1)
-			return -1;
-	return ignore_walk(ig, st, path, len, st, m);
+			return (-1);
+	return (ignore_walk(ig, st, path, len, st, m));
 }
 
 int
@@ -357,7 +358,7 @@ ignore_path(const struct ignore *ig, const char *path, size_t len,
 		error_set(err, m->line, m->error);
 	free(clean);
 	ignore_state_free(st);
-	return r;
+	return (r);
 }
 
 /*
@@ -373,10 +374,10 @@ ignore_may_include_below(const struct ignore *ig, const char *dir, size_t len)
 	bool may = false;
 
 	if ((slashed = path_clean(dir, len, &len)) == NULL)
-		return true;
+		return (true);
 	if (ignore_path(ig, slashed, len, &m, NULL) == -1 || !m.excluded) {
 		free(slashed);
-		return true;
+		return (true);
 	}
 	slashed[len++] = '/';
 	for (i = ig->n; i-- > 0 && !may;) {
@@ -384,11 +385,11 @@ ignore_may_include_below(const struct ignore *ig, const char *dir, size_t len)
 			break;
 		if (ig->pat[i].exception)
 			may = ig->pat[i].error != NULL ||
-			      ignore_pattern_may_follow(
-				  &ig->pat[i], slashed, len);
+			    ignore_pattern_may_follow(&ig->pat[i], slashed,
+				len);
 	}
 	free(slashed);
-	return may;
+	return (may);
 }
 
 int
@@ -397,7 +398,7 @@ ignore_names(const char *dockerfile, struct ignore_names *names)
 	names->common = ".dockerignore";
 	if (asprintf(&names->own, "%s.dockerignore", dockerfile) == -1) {
 		names->own = NULL;
-		return -1;
+		return (-1);
 	}
-	return 0;
+	return (0);
 }

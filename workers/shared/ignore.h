@@ -17,20 +17,20 @@
 /* A line of this many bytes or more is an error (bufio.MaxScanTokenSize). */
 #define IGNORE_LINE_MAX 65536
 /* A file of more bytes, or one with more patterns, is an error (ours). */
-#define IGNORE_FILE_MAX	    (1024 * 1024)
+#define IGNORE_FILE_MAX     (1024 * 1024)
 #define IGNORE_PATTERNS_MAX 10000
 
-struct ignore;	     /* a parsed file */
+struct ignore;       /* a parsed file */
 struct ignore_state; /* which patterns have matched a directory so far */
 
 struct ignore_error {
-	unsigned line;	/* counted from 1; 0 when no single line is to blame */
+	unsigned line;  /* counted from 1; 0 when no single line is to blame */
 	char text[160]; /* what is wrong, printable ASCII */
 };
 
 struct ignore_match {
 	bool excluded;
-	unsigned line;	     /* of the pattern that decided; 0: none did */
+	unsigned line;       /* of the pattern that decided; 0: none did */
 	const char *pattern; /* as cleaned, with its '!'; lives in the ignore */
 	const char *error;   /* why the pattern cannot be matched, after -1 */
 };
@@ -39,12 +39,12 @@ struct ignore_match {
  * Parses the text of a file.  An empty file is valid and excludes nothing.
  * NULL: *err says which line and why.  The caller frees with ignore_free.
  */
-struct ignore *ignore_parse(
-    const char *text, size_t len, struct ignore_error *err);
+struct ignore *ignore_parse(const char *text, size_t len,
+    struct ignore_error *err);
 
 /* The same from patterns, one per "line"; no comments, no BOM, no '/' cut. */
-struct ignore *ignore_from_patterns(
-    const char *const *patterns, size_t n, struct ignore_error *err);
+struct ignore *ignore_from_patterns(const char *const *patterns, size_t n,
+    struct ignore_error *err);
 
 void ignore_free(struct ignore *);
 
@@ -83,8 +83,8 @@ int ignore_path(const struct ignore *, const char *path, size_t len,
  * for one that is not excluded, else when an exception might match below it.
  * False is certain, true is not: it keeps walkers out of excluded trees.
  */
-bool ignore_may_include_below(
-    const struct ignore *, const char *dir, size_t len);
+bool ignore_may_include_below(const struct ignore *, const char *dir,
+    size_t len);
 
 /*
  * The names under which the file is looked for, the first that exists counts

@@ -27,14 +27,14 @@ check_class_char(const char **p, const char *end, uint32_t *rune)
 	size_t width;
 
 	if (*p >= end || **p == '-' || **p == ']')
-		return false;
+		return (false);
 	if (**p == '\\' && ++*p >= end)
-		return false;
+		return (false);
 	width = utf8_decode(*p, (size_t)(end - *p), rune);
 	if (*rune == UTF8_BAD && width == 1)
-		return false;
+		return (false);
 	*p += width;
-	return *p < end;
+	return (*p < end);
 }
 
 /* *p is behind the '['; leaves it behind the ']'.  *hit: it has a '.'. */
@@ -51,18 +51,18 @@ check_class(const char **p, const char *end, bool *hit)
 		if (*p < end && **p == ']' && *p > first)
 			break;
 		if (!check_class_char(p, end, &lo))
-			return false;
+			return (false);
 		hi = lo;
 		if (**p == '-') {
 			++*p;
 			if (!check_class_char(p, end, &hi))
-				return false;
+				return (false);
 		}
 		found |= lo <= '.' && '.' <= hi;
 	}
 	++*p;
 	*hit = found != negated;
-	return true;
+	return (true);
 }
 
 enum check { CHECK_BAD, CHECK_MISS, CHECK_HIT };
@@ -79,13 +79,13 @@ check_chunk(const char *p, const char *end, bool dot)
 		switch (*p++) {
 		case '[':
 			if (!check_class(&p, end, &hit))
-				return CHECK_BAD;
+				return (CHECK_BAD);
 			break;
 		case '?':
 			break;
 		case '\\':
 			if (p >= end)
-				return CHECK_BAD;
+				return (CHECK_BAD);
 			p++;
 			/* FALLTHROUGH */
 		default:
@@ -94,7 +94,7 @@ check_chunk(const char *p, const char *end, bool dot)
 		}
 		miss |= !hit;
 	}
-	return miss ? CHECK_MISS : CHECK_HIT;
+	return (miss ? CHECK_MISS : CHECK_HIT);
 }
 
 /* Where the part that begins here ends: at a star that is in no class. */
@@ -111,7 +111,7 @@ check_chunk_end(const char *p, const char *end)
 		else if (*p == ']')
 			in_class = false;
 	}
-	return p;
+	return (p);
 }
 
 const char *
@@ -126,15 +126,15 @@ ignore_pattern_check(const char *p, size_t len)
 		stop = check_chunk_end(p, end);
 		switch (check_chunk(p, stop, dot)) {
 		case CHECK_BAD:
-			return "'[' without a whole list and its ']', or a "
-			       "backslash at the end";
+			return ("'[' without a whole list and its ']', or a "
+				"backslash at the end");
 		case CHECK_MISS:
-			return NULL;
+			return (NULL);
 		case CHECK_HIT:
 			break;
 		}
 	}
-	return NULL;
+	return (NULL);
 }
 
 /* The expression's text, and what of moby's compile step decides its kind. */
@@ -158,7 +158,7 @@ take(struct builder *b)
 	uint32_t rune;
 
 	b->p += utf8_decode(b->p, (size_t)(b->end - b->p), &rune);
-	return rune;
+	return (rune);
 }
 
 static void
@@ -229,13 +229,13 @@ build_rune(struct builder *b, uint32_t rune, bool first)
 int
 ignore_pattern_compile(struct ignore_pattern *pat)
 {
-	struct builder b = {.p = pat->p, .end = pat->p + pat->len};
+	struct builder b = { .p = pat->p, .end = pat->p + pat->len };
 	uint32_t rune;
 	bool first = true;
 
 	/* No code point becomes more than five bytes. */
 	if ((b.out = reallocarray(NULL, pat->len + 1, 5)) == NULL)
-		return -1;
+		return (-1);
 	b.kind = IGNORE_KIND_EXACT;
 	put(&b, "^");
 	while (b.p < b.end) {
@@ -251,52 +251,52 @@ ignore_pattern_compile(struct ignore_pattern *pat)
 		pat->regex = ignore_regex_new(b.out, b.n, &pat->error);
 	}
 	free(b.out);
-	return 0;
+	return (0);
 }
 
 bool
-ignore_pattern_match(
-    const struct ignore_pattern *pat, const char *path, size_t len)
+ignore_pattern_match(const struct ignore_pattern *pat, const char *path,
+    size_t len)
 {
 	const char *p = pat->p;
 	size_t n = pat->len;
 
 	switch (pat->kind) {
 	case IGNORE_KIND_EXACT:
-		return len == n && memcmp(path, p, n) == 0;
+		return (len == n && memcmp(path, p, n) == 0);
 	case IGNORE_KIND_PREFIX:
 		n -= 2;
-		return len >= n && memcmp(path, p, n) == 0;
+		return (len >= n && memcmp(path, p, n) == 0);
 	case IGNORE_KIND_SUFFIX:
 		p += 2;
 		n -= 2;
 		if (len >= n && memcmp(path + len - n, p, n) == 0)
-			return true;
+			return (true);
 		/* The "**" and its slash may stand for nothing. */
-		return p[0] == '/' && len == n - 1 &&
-		       memcmp(path, p + 1, len) == 0;
+		return (p[0] == '/' && len == n - 1 &&
+		    memcmp(path, p + 1, len) == 0);
 	case IGNORE_KIND_REGEX:
-		return ignore_regex_match(pat->regex, path, len, NULL);
+		return (ignore_regex_match(pat->regex, path, len, NULL));
 	}
-	return false;
+	return (false);
 }
 
 bool
-ignore_pattern_may_follow(
-    const struct ignore_pattern *pat, const char *dir, size_t len)
+ignore_pattern_may_follow(const struct ignore_pattern *pat, const char *dir,
+    size_t len)
 {
 	size_t n = pat->len;
 
 	switch (pat->kind) {
 	case IGNORE_KIND_EXACT:
-		return n > len && memcmp(pat->p, dir, len) == 0;
+		return (n > len && memcmp(pat->p, dir, len) == 0);
 	case IGNORE_KIND_PREFIX:
 		n -= 2;
-		return memcmp(pat->p, dir, n < len ? n : len) == 0;
+		return (memcmp(pat->p, dir, n < len ? n : len) == 0);
 	case IGNORE_KIND_SUFFIX:
-		return true;
+		return (true);
 	case IGNORE_KIND_REGEX:
-		return ignore_regex_may_follow(pat->regex, dir, len);
+		return (ignore_regex_may_follow(pat->regex, dir, len));
 	}
-	return true;
+	return (true);
 }

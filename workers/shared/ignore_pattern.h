@@ -35,11 +35,11 @@ const char *ignore_pattern_check(const char *p, size_t len);
 int ignore_pattern_compile(struct ignore_pattern *);
 
 /* Whether it matches the path itself.  Not for patterns with an error. */
-bool ignore_pattern_match(
-    const struct ignore_pattern *, const char *path, size_t len);
+bool ignore_pattern_match(const struct ignore_pattern *, const char *path,
+    size_t len);
 
 /* Whether it might match a path that begins with `dir`, which ends in '/'. */
-bool ignore_pattern_may_follow(
-    const struct ignore_pattern *, const char *dir, size_t len);
+bool ignore_pattern_may_follow(const struct ignore_pattern *, const char *dir,
+    size_t len);
 
 #endif

@@ -14,7 +14,7 @@
 #define NONE  SIZE_MAX
 
 /* What stands beside a position, besides code points. */
-#define EDGE_TEXT UINT32_MAX	   /* start or end of the text */
+#define EDGE_TEXT UINT32_MAX       /* start or end of the text */
 #define EDGE_ANY  (UINT32_MAX - 1) /* not known, some code point */
 
 /* A set of positions; only the words lo..hi-1 are in use and defined. */
@@ -54,14 +54,14 @@ live_next(const struct live *l, size_t from)
 		from = 0;
 	}
 	if (word >= l->hi)
-		return NONE;
+		return (NONE);
 	bits = l->w[word] & (UINT64_MAX << from % 64);
 	while (bits == 0) {
 		if (++word >= l->hi)
-			return NONE;
+			return (NONE);
 		bits = l->w[word];
 	}
-	return word * 64 + (size_t)__builtin_ctzll(bits);
+	return (word * 64 + (size_t)__builtin_ctzll(bits));
 }
 
 /* Forgets the positions first..last-1. */
@@ -88,8 +88,8 @@ live_drop(struct live *l, size_t first, size_t last)
 static bool
 is_word(uint32_t r)
 {
-	return (r >= '0' && r <= '9') || (r >= 'A' && r <= 'Z') ||
-	       (r >= 'a' && r <= 'z') || r == '_';
+	return ((r >= '0' && r <= '9') || (r >= 'A' && r <= 'Z') ||
+	    (r >= 'a' && r <= 'z') || r == '_');
 }
 
 static bool
@@ -99,15 +99,15 @@ assertion_holds(enum regex_op op, uint32_t before, uint32_t after)
 
 	switch (op) {
 	case REGEX_BEGIN:
-		return before == EDGE_TEXT;
+		return (before == EDGE_TEXT);
 	case REGEX_END:
-		return after == EDGE_TEXT;
+		return (after == EDGE_TEXT);
 	case REGEX_WORD:
-		return boundary || after == EDGE_ANY;
+		return (boundary || after == EDGE_ANY);
 	case REGEX_NOWORD:
-		return !boundary || after == EDGE_ANY;
+		return (!boundary || after == EDGE_ANY);
 	default:
-		return false;
+		return (false);
 	}
 }
 
@@ -127,7 +127,7 @@ live_close(const struct ignore_regex *re, struct live *l, uint32_t before,
 		it = &re->items[i];
 		switch (it->op) {
 		case REGEX_ACCEPT:
-			return true;
+			return (true);
 		case REGEX_RUNE:
 		case REGEX_CLASS:
 			break;
@@ -145,7 +145,7 @@ live_close(const struct ignore_regex *re, struct live *l, uint32_t before,
 			break;
 		}
 	}
-	return false;
+	return (false);
 }
 
 /* A match may begin here, unless all must begin with the text. */
@@ -176,10 +176,10 @@ live_read(const struct ignore_regex *re, const struct live *from,
 		if (it->op == REGEX_RUNE && it->arg == rune)
 			live_add(to, i + 1);
 		else if (it->op == REGEX_CLASS &&
-			 regex_class_has(re, it->arg, rune))
+		    regex_class_has(re, it->arg, rune))
 			live_add(to, i + 1);
 		else if (it->op == REGEX_STAR &&
-			 regex_class_has(re, it->arg, rune))
+		    regex_class_has(re, it->arg, rune))
 			live_add(to, i);
 	}
 }
@@ -203,12 +203,12 @@ regex_run(const struct ignore_regex *re, const char *s, size_t len,
 		else
 			rune = last;
 		if (live_close(re, cur, before, rune, steps))
-			return true;
+			return (true);
 		if (pos >= len)
-			return last != EDGE_TEXT && live_next(cur, 0) != NONE;
+			return (last != EDGE_TEXT && live_next(cur, 0) != NONE);
 		live_read(re, cur, next, rune, steps);
 		if (live_next(next, 0) == NONE)
-			return false;
+			return (false);
 		swap = cur;
 		cur = next;
 		next = swap;
@@ -218,8 +218,8 @@ regex_run(const struct ignore_regex *re, const char *s, size_t len,
 }
 
 bool
-ignore_regex_match(
-    const struct ignore_regex *re, const char *s, size_t len, uint64_t *steps)
+ignore_regex_match(const struct ignore_regex *re, const char *s, size_t len,
+    uint64_t *steps)
 {
 	uint64_t n = 0;
 	bool ok;
@@ -227,22 +227,22 @@ ignore_regex_match(
 	ok = regex_run(re, s, len, EDGE_TEXT, &n);
 	if (steps != NULL)
 		*steps += n;
-	return ok;
+	return (ok);
 }
 
 bool
-ignore_regex_may_follow(
-    const struct ignore_regex *re, const char *s, size_t len)
+ignore_regex_may_follow(const struct ignore_regex *re, const char *s,
+    size_t len)
 {
 	uint64_t n = 0;
 
-	return regex_run(re, s, len, EDGE_ANY, &n);
+	return (regex_run(re, s, len, EDGE_ANY, &n));
 }
 
 size_t
 ignore_regex_size(const struct ignore_regex *re)
 {
-	return re->n;
+	return (re->n);
 }
 
 bool
@@ -253,11 +253,11 @@ regex_class_has(const struct ignore_regex *re, uint32_t class, uint32_t rune)
 	size_t i;
 
 	if (rune < 128)
-		return c->ascii[rune / 64] >> rune % 64 & 1;
+		return (c->ascii[rune / 64] >> rune % 64 & 1);
 	for (i = 0; i < c->n; i++)
 		if (rune >= r[i].lo && rune <= r[i].hi)
-			return !c->negated;
-	return c->negated;
+			return (!c->negated);
+	return (c->negated);
 }
 
 void

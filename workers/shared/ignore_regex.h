@@ -22,8 +22,8 @@
 struct ignore_regex;
 
 /* Reads valid UTF-8.  NULL: *why says what is wrong (static text). */
-struct ignore_regex *ignore_regex_new(
-    const char *re, size_t len, const char **why);
+struct ignore_regex *ignore_regex_new(const char *re, size_t len,
+    const char **why);
 void ignore_regex_free(struct ignore_regex *);
 
 /*
@@ -31,13 +31,13 @@ void ignore_regex_free(struct ignore_regex *);
  * NULL) is increased by the positions that were looked at, at most
  * (len + 1) * number of positions * 2.
  */
-bool ignore_regex_match(
-    const struct ignore_regex *, const char *s, size_t len, uint64_t *steps);
+bool ignore_regex_match(const struct ignore_regex *, const char *s, size_t len,
+    uint64_t *steps);
 
 /* Whether it might match something that begins with these bytes and goes on.
  * False is certain. */
-bool ignore_regex_may_follow(
-    const struct ignore_regex *, const char *s, size_t len);
+bool ignore_regex_may_follow(const struct ignore_regex *, const char *s,
+    size_t len);
 
 /* Number of positions. */
 size_t ignore_regex_size(const struct ignore_regex *);

@@ -46,7 +46,7 @@ struct regex_class {
 
 /* The first classes of every expression. */
 #define REGEX_CLASS_NOSLASH 0 /* [^/] */
-#define REGEX_CLASS_DOT	    1 /* all but newline */
+#define REGEX_CLASS_DOT     1 /* all but newline */
 
 struct ignore_regex {
 	struct regex_item *items;
@@ -66,7 +66,7 @@ struct regex_parser {
 	const char *why;
 	size_t atom; /* where begins what a "{2}" would repeat */
 	bool has_atom;
-	bool repeated;	  /* it is a repetition */
+	bool repeated;    /* it is a repetition */
 	bool last_repeat; /* and that is what was read last */
 };
 
@@ -93,7 +93,7 @@ int regex_escape_read(struct regex_parser *, uint32_t *rune);
 /* Refuses \p: Unicode tables would have no other use.  Docker takes "\pL". */
 int regex_unicode_fail(struct regex_parser *);
 
-bool regex_class_has(
-    const struct ignore_regex *, uint32_t class, uint32_t rune);
+bool regex_class_has(const struct ignore_regex *, uint32_t class,
+    uint32_t rune);
 
 #endif

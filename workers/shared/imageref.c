@@ -12,7 +12,7 @@
 #include "workers/shared/imageref.h"
 
 #define MAX_REPOSITORY 255 /* registry and path */
-#define MAX_TAG	       128
+#define MAX_TAG        128
 
 static int __attribute__((__format__(printf, 3, 4)))
 ref_fail(char *errbuf, size_t errlen, const char *fmt, ...)
@@ -22,19 +22,19 @@ ref_fail(char *errbuf, size_t errlen, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(errbuf, errlen, fmt, ap);
 	va_end(ap);
-	return -1;
+	return (-1);
 }
 
 static bool
 is_lower(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+	return ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
 }
 
 static bool
 is_word(char c)
 {
-	return is_lower(c) || (c >= 'A' && c <= 'Z') || c == '_';
+	return (is_lower(c) || (c >= 'A' && c <= 'Z') || c == '_');
 }
 
 /*
@@ -48,22 +48,22 @@ path_ok(const char *s)
 
 	for (;;) {
 		if (!is_lower(*s))
-			return false;
+			return (false);
 		while (is_lower(*s))
 			s++;
 		if (*s == '\0')
-			return true;
+			return (true);
 		if (*s == '/' || *s == '.')
 			s++;
 		else if (*s == '_') {
 			n = strspn(s, "_");
 			if (n > 2)
-				return false;
+				return (false);
 			s += n;
 		} else if (*s == '-')
 			s += strspn(s, "-");
 		else
-			return false;
+			return (false);
 	}
 }
 
@@ -76,27 +76,27 @@ registry_ok(const char *s)
 	if (*s == '[') {
 		s++;
 		if (strspn(s, "0123456789abcdefABCDEF:") == 0)
-			return false;
+			return (false);
 		s += strspn(s, "0123456789abcdefABCDEF:");
 		if (*s++ != ']')
-			return false;
+			return (false);
 	} else {
 		for (;;) {
 			start = s;
 			while (is_lower(*s) || (*s >= 'A' && *s <= 'Z') ||
-			       *s == '-')
+			    *s == '-')
 				s++;
 			if (s == start || *start == '-' || s[-1] == '-')
-				return false;
+				return (false);
 			if (*s != '.')
 				break;
 			s++;
 		}
 	}
 	if (*s == '\0')
-		return true;
-	return s[0] == ':' && s[1] != '\0' &&
-	       s[1 + strspn(s + 1, "0123456789")] == '\0';
+		return (true);
+	return (s[0] == ':' && s[1] != '\0' &&
+	    s[1 + strspn(s + 1, "0123456789")] == '\0');
 }
 
 static bool
@@ -105,10 +105,10 @@ tag_ok(const char *s)
 	size_t n;
 
 	if (!is_word(*s))
-		return false;
+		return (false);
 	for (n = 0; is_word(s[n]) || s[n] == '.' || s[n] == '-'; n++)
 		;
-	return s[n] == '\0' && n <= MAX_TAG;
+	return (s[n] == '\0' && n <= MAX_TAG);
 }
 
 static int
@@ -118,15 +118,15 @@ digest_ok(const char *s, char *errbuf, size_t errlen)
 	size_t n, want = 0;
 
 	if (hex == NULL || hex == s)
-		return ref_fail(errbuf, errlen, "invalid reference format");
+		return (ref_fail(errbuf, errlen, "invalid reference format"));
 	for (; s < hex; s++)
 		if (!isalnum((unsigned char)*s) && strchr("+._-", *s) == NULL)
-			return ref_fail(
-			    errbuf, errlen, "invalid reference format");
+			return (ref_fail(errbuf, errlen,
+			    "invalid reference format"));
 	hex++;
 	n = strspn(hex, "0123456789abcdef");
 	if (hex[n] != '\0' || n < 32)
-		return ref_fail(errbuf, errlen, "invalid reference format");
+		return (ref_fail(errbuf, errlen, "invalid reference format"));
 	if (strncmp(start, "sha256:", 7) == 0)
 		want = 64;
 	else if (strncmp(start, "sha512:", 7) == 0)
@@ -134,11 +134,12 @@ digest_ok(const char *s, char *errbuf, size_t errlen)
 	else if (strncmp(start, "sha384:", 7) == 0)
 		want = 96;
 	if (want == 0)
-		return ref_fail(errbuf, errlen, "unsupported digest algorithm");
+		return (
+		    ref_fail(errbuf, errlen, "unsupported digest algorithm"));
 	if (n != want)
-		return ref_fail(
-		    errbuf, errlen, "invalid checksum digest length");
-	return 0;
+		return (
+		    ref_fail(errbuf, errlen, "invalid checksum digest length"));
+	return (0);
 }
 
 /* Split the registry off the front of name: whether it has one. */
@@ -149,21 +150,21 @@ has_registry(const char *name, size_t *len)
 	size_t i, n;
 
 	if (slash == NULL)
-		return false;
+		return (false);
 	*len = n = (size_t)(slash - name);
 	if (n == 9 && strncmp(name, "localhost", n) == 0)
-		return true;
+		return (true);
 	for (i = 0; i < n; i++)
 		if (name[i] == '.' || name[i] == ':' ||
 		    isupper((unsigned char)name[i]))
-			return true;
-	return false;
+			return (true);
+	return (false);
 }
 
 static bool
 all_hex64(const char *s)
 {
-	return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+	return (strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64);
 }
 
 /* Cut "@digest" and ":tag" off text. */
@@ -175,7 +176,7 @@ take_suffixes(char *text, struct imageref *ref, char *errbuf, size_t errlen)
 	if ((at = strchr(text, '@')) != NULL) {
 		*at++ = '\0';
 		if (digest_ok(at, errbuf, errlen) == -1)
-			return -1;
+			return (-1);
 		ref->digest = xstrdup(at);
 	}
 	slash = strrchr(text, '/');
@@ -183,11 +184,11 @@ take_suffixes(char *text, struct imageref *ref, char *errbuf, size_t errlen)
 	if (colon != NULL) {
 		*colon++ = '\0';
 		if (!tag_ok(colon))
-			return ref_fail(
-			    errbuf, errlen, "invalid reference format");
+			return (ref_fail(errbuf, errlen,
+			    "invalid reference format"));
 		ref->tag = xstrdup(colon);
 	}
-	return 0;
+	return (0);
 }
 
 static int
@@ -207,13 +208,13 @@ take_name(const char *name, struct imageref *ref, char *errbuf, size_t errlen)
 	}
 	for (p = path; *p != '\0'; p++)
 		if (isupper((unsigned char)*p))
-			return ref_fail(errbuf, errlen,
+			return (ref_fail(errbuf, errlen,
 			    "invalid reference "
 			    "format: repository name (%.100s) must be "
 			    "lowercase",
-			    path);
+			    path));
 	if (!registry_ok(ref->registry) || !path_ok(path))
-		return ref_fail(errbuf, errlen, "invalid reference format");
+		return (ref_fail(errbuf, errlen, "invalid reference format"));
 	if (strcmp(ref->registry, "docker.io") == 0 &&
 	    strchr(path, '/') == NULL)
 		ref->repository = xasprintf("library/%s", path);
@@ -221,11 +222,11 @@ take_name(const char *name, struct imageref *ref, char *errbuf, size_t errlen)
 		ref->repository = xstrdup(path);
 	if (strlen(ref->registry) + 1 + strlen(ref->repository) >
 	    MAX_REPOSITORY)
-		return ref_fail(errbuf, errlen,
+		return (ref_fail(errbuf, errlen,
 		    "repository name must not be "
 		    "more than %d characters",
-		    MAX_REPOSITORY);
-	return 0;
+		    MAX_REPOSITORY));
+	return (0);
 }
 
 int
@@ -236,12 +237,12 @@ imageref_parse(const char *s, struct imageref *ref, char *errbuf, size_t errlen)
 
 	memset(ref, 0, sizeof(*ref));
 	if (*s == '\0' || strlen(s) > IMAGEREF_MAX)
-		return ref_fail(errbuf, errlen, "invalid reference format");
+		return (ref_fail(errbuf, errlen, "invalid reference format"));
 	if (all_hex64(s))
-		return ref_fail(errbuf, errlen,
+		return (ref_fail(errbuf, errlen,
 		    "invalid repository name "
 		    "(%s), cannot specify 64-byte hexadecimal strings",
-		    s);
+		    s));
 	text = xstrdup(s);
 	if (take_suffixes(text, ref, errbuf, errlen) == -1 ||
 	    take_name(text, ref, errbuf, errlen) == -1)
@@ -253,7 +254,7 @@ out:
 	free(text);
 	if (ret == -1)
 		imageref_clear(ref);
-	return ret;
+	return (ret);
 }
 
 void
@@ -269,17 +270,17 @@ imageref_clear(struct imageref *ref)
 static char *
 join(const char *registry, const char *repository, const struct imageref *ref)
 {
-	return xasprintf("%s%s%s%s%s%s%s", registry,
+	return (xasprintf("%s%s%s%s%s%s%s", registry,
 	    *registry == '\0' ? "" : "/", repository,
 	    ref->tag == NULL ? "" : ":", ref->tag == NULL ? "" : ref->tag,
 	    ref->digest == NULL ? "" : "@",
-	    ref->digest == NULL ? "" : ref->digest);
+	    ref->digest == NULL ? "" : ref->digest));
 }
 
 char *
 imageref_format(const struct imageref *ref)
 {
-	return join(ref->registry, ref->repository, ref);
+	return (join(ref->registry, ref->repository, ref));
 }
 
 char *
@@ -288,11 +289,11 @@ imageref_familiar(const struct imageref *ref)
 	const char *path = ref->repository;
 
 	if (strcmp(ref->registry, "docker.io") != 0)
-		return imageref_format(ref);
+		return (imageref_format(ref));
 	/* "library/a/b" would be read as something else without library. */
 	if (strncmp(path, "library/", 8) == 0 && strchr(path + 8, '/') == NULL)
 		path += 8;
-	return join("", path, ref);
+	return (join("", path, ref));
 }
 
 char *
@@ -302,8 +303,8 @@ imageref_normal(const char *s, char *errbuf, size_t errlen)
 	char *out;
 
 	if (imageref_parse(s, &ref, errbuf, errlen) == -1)
-		return NULL;
+		return (NULL);
 	out = imageref_format(&ref);
 	imageref_clear(&ref);
-	return out;
+	return (out);
 }

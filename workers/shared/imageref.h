@@ -10,18 +10,18 @@
 #define IMAGEREF_MAX 4096 /* a reference as written, bytes */
 
 struct imageref {
-	char *registry;	  /* "docker.io", "localhost:5000" */
+	char *registry;   /* "docker.io", "localhost:5000" */
 	char *repository; /* "library/debian" */
-	char *tag;	  /* NULL: none; "latest" when nothing given */
-	char *digest;	  /* "sha256:..." or NULL */
+	char *tag;        /* NULL: none; "latest" when nothing given */
+	char *digest;     /* "sha256:..." or NULL */
 };
 
 /*
  * Parse and normalise a reference.  The members of *ref belong to the caller
  * (imageref_clear).  -1: errbuf holds Docker's words for what is wrong.
  */
-int imageref_parse(
-    const char *, struct imageref *ref, char *errbuf, size_t errlen);
+int imageref_parse(const char *, struct imageref *ref, char *errbuf,
+    size_t errlen);
 void imageref_clear(struct imageref *);
 
 /* "docker.io/library/debian:bookworm"; the caller frees.  NULL: memory. */

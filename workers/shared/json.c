@@ -48,52 +48,52 @@ token_dup(const char *s, size_t len)
 		memcpy(p, s, len);
 		p[len] = '\0';
 	}
-	return p;
+	return (p);
 }
 
 static bool
 number_is_safe(const char *s, size_t len)
 {
-	return len <= DOUBLE_SAFE && memchr(s, 'e', len) == NULL &&
-	       memchr(s, 'E', len) == NULL;
+	return (len <= DOUBLE_SAFE && memchr(s, 'e', len) == NULL &&
+	    memchr(s, 'E', len) == NULL);
 }
 
 /* cJSON keeps the order of the text: the next number is the next token. */
 static int
-numbers_attach(
-    cJSON *item, const char *s, const struct json_scan *scan, size_t *next)
+numbers_attach(cJSON *item, const char *s, const struct json_scan *scan,
+    size_t *next)
 {
 	const struct json_scan_number *num;
 
 	for (; item != NULL; item = item->next) {
 		if (item->child != NULL &&
 		    numbers_attach(item->child, s, scan, next) == -1)
-			return -1;
+			return (-1);
 		if (!cJSON_IsNumber(item))
 			continue;
 		if (*next >= scan->n)
-			return -1;
+			return (-1);
 		num = &scan->numbers[(*next)++];
 		if (number_is_safe(s + num->at, num->len))
 			continue;
 		item->valuestring = token_dup(s + num->at, num->len);
 		if (item->valuestring == NULL)
-			return -1;
+			return (-1);
 	}
-	return 0;
+	return (0);
 }
 
 cJSON *
 json_parse(const void *bytes, size_t len, size_t max, struct json_error *err)
 {
 	const char *s = bytes;
-	struct json_scan scan = {0};
+	struct json_scan scan = { 0 };
 	cJSON *item = NULL;
 	size_t next = 0;
 
 	if (len > max) {
 		error_set(err, s, 0, "more text than is allowed");
-		return NULL;
+		return (NULL);
 	}
 	if (json_scan_text(&scan, s, len, JSON_DEPTH_MAX) == -1) {
 		error_set(err, s, scan.at, scan.why);
@@ -108,7 +108,7 @@ json_parse(const void *bytes, size_t len, size_t max, struct json_error *err)
 	}
 out:
 	free(scan.numbers);
-	return item;
+	return (item);
 }
 
 /* Makes cJSON print the digits that were read, and takes that back. */
@@ -134,7 +134,7 @@ print_escape(const char *s)
 	char *out, *p;
 
 	if ((out = p = reallocarray(NULL, strlen(s) + 1, 6)) == NULL)
-		return NULL;
+		return (NULL);
 	for (; *u != '\0'; u++) {
 		if (*u == 0x7f) {
 			p += snprintf(p, 7, "\\u007f");
@@ -146,7 +146,7 @@ print_escape(const char *s)
 		}
 	}
 	*p = '\0';
-	return out;
+	return (out);
 }
 
 char *
@@ -156,12 +156,12 @@ json_print(const cJSON *item)
 	union {
 		const cJSON *in;
 		cJSON *out;
-	} u = {.in = item};
+	} u = { .in = item };
 	cJSON *next;
 	char *s, *out = NULL;
 
 	if (item == NULL)
-		return NULL;
+		return (NULL);
 	next = u.out->next;
 	u.out->next = NULL;
 	numbers_raw(u.out, true);
@@ -171,7 +171,7 @@ json_print(const cJSON *item)
 	if (s != NULL)
 		out = print_escape(s);
 	cJSON_free(s);
-	return out;
+	return (out);
 }
 
 int
@@ -181,18 +181,18 @@ json_write_line(FILE *f, const cJSON *item)
 	int r;
 
 	if ((s = json_print(item)) == NULL)
-		return -1;
+		return (-1);
 	r = fprintf(f, "%s\n", s) < 0 ? -1 : 0;
 	free(s);
-	return r;
+	return (r);
 }
 
 const cJSON *
 json_get(const cJSON *obj, const char *key)
 {
 	if (!cJSON_IsObject(obj))
-		return NULL;
-	return cJSON_GetObjectItemCaseSensitive(obj, key);
+		return (NULL);
+	return (cJSON_GetObjectItemCaseSensitive(obj, key));
 }
 
 const cJSON *
@@ -200,7 +200,7 @@ json_obj(const cJSON *obj, const char *key)
 {
 	const cJSON *item = json_get(obj, key);
 
-	return cJSON_IsObject(item) ? item : NULL;
+	return (cJSON_IsObject(item) ? item : NULL);
 }
 
 const cJSON *
@@ -208,13 +208,13 @@ json_arr(const cJSON *obj, const char *key)
 {
 	const cJSON *item = json_get(obj, key);
 
-	return cJSON_IsArray(item) ? item : NULL;
+	return (cJSON_IsArray(item) ? item : NULL);
 }
 
 const char *
 json_str(const cJSON *obj, const char *key)
 {
-	return cJSON_GetStringValue(json_get(obj, key));
+	return (cJSON_GetStringValue(json_get(obj, key)));
 }
 
 int
@@ -223,9 +223,9 @@ json_get_bool(const cJSON *obj, const char *key, bool *out)
 	const cJSON *item = json_get(obj, key);
 
 	if (!cJSON_IsBool(item))
-		return -1;
+		return (-1);
 	*out = cJSON_IsTrue(item) != 0;
-	return 0;
+	return (0);
 }
 
 /* The digits of a whole number, in `buf` when a double carries them. */
@@ -235,14 +235,14 @@ number_digits(const cJSON *item, char *buf, size_t size)
 	double d;
 
 	if (!cJSON_IsNumber(item))
-		return NULL;
+		return (NULL);
 	if (item->valuestring != NULL)
-		return item->valuestring;
+		return (item->valuestring);
 	d = item->valuedouble;
 	if (!(d > -1e15 && d < 1e15) || d != (double)(int64_t)d)
-		return NULL;
+		return (NULL);
 	snprintf(buf, size, "%" PRId64, (int64_t)d);
-	return buf;
+	return (buf);
 }
 
 int
@@ -253,14 +253,14 @@ json_i64(const cJSON *item, int64_t *out)
 	intmax_t v;
 
 	if (s == NULL)
-		return -1;
+		return (-1);
 	errno = 0;
 	v = strtoimax(s, &end, 10);
 	if (errno != 0 || end == s || *end != '\0' || v < INT64_MIN ||
 	    v > INT64_MAX)
-		return -1;
+		return (-1);
 	*out = v;
-	return 0;
+	return (0);
 }
 
 int
@@ -271,25 +271,25 @@ json_u64(const cJSON *item, uint64_t *out)
 	uintmax_t v;
 
 	if (s == NULL || s[0] == '-')
-		return -1;
+		return (-1);
 	errno = 0;
 	v = strtoumax(s, &end, 10);
 	if (errno != 0 || end == s || *end != '\0' || v > UINT64_MAX)
-		return -1;
+		return (-1);
 	*out = v;
-	return 0;
+	return (0);
 }
 
 int
 json_get_i64(const cJSON *obj, const char *key, int64_t *out)
 {
-	return json_i64(json_get(obj, key), out);
+	return (json_i64(json_get(obj, key), out));
 }
 
 int
 json_get_u64(const cJSON *obj, const char *key, uint64_t *out)
 {
-	return json_u64(json_get(obj, key), out);
+	return (json_u64(json_get(obj, key), out));
 }
 
 const cJSON *
@@ -302,5 +302,5 @@ json_at(const cJSON *obj, ...)
 	while ((key = va_arg(ap, const char *)) != NULL)
 		obj = json_get(obj, key);
 	va_end(ap);
-	return obj;
+	return (obj);
 }

@@ -23,15 +23,15 @@
 
 struct json_error {
 	unsigned line, column; /* counted from 1, columns in bytes */
-	char text[80];	       /* what is wrong, printable ASCII */
+	char text[80];         /* what is wrong, printable ASCII */
 };
 
 /*
  * Parses exactly one value, `max` bytes at most.  NULL: *err (may be NULL)
  * tells.  The caller owns the result.
  */
-cJSON *json_parse(
-    const void *bytes, size_t len, size_t max, struct json_error *err);
+cJSON *json_parse(const void *bytes, size_t len, size_t max,
+    struct json_error *err);
 
 /*
  * One line without a newline, all ASCII control characters, DEL and C1

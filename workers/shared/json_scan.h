@@ -15,7 +15,7 @@ struct json_scan_number {
 struct json_scan {
 	struct json_scan_number *numbers;
 	size_t n, cap;
-	size_t at;	 /* where it went wrong, a byte offset */
+	size_t at;       /* where it went wrong, a byte offset */
 	const char *why; /* static text; NULL: all is well */
 };
 
@@ -24,7 +24,7 @@ struct json_scan {
  * `depth` deep, without "\u0000" and lone surrogates.  -1: see at and why.
  * The caller frees `numbers` in either case.
  */
-int json_scan_text(
-    struct json_scan *, const char *s, size_t len, unsigned depth);
+int json_scan_text(struct json_scan *, const char *s, size_t len,
+    unsigned depth);
 
 #endif

@@ -113,12 +113,12 @@ int
 manifest_meta_ok(const struct manifest_meta *meta)
 {
 	if (!chars_ok(meta->container, sizeof(meta->container),
-	    "0123456789abcdef"))
+		"0123456789abcdef"))
 		return (0);
 	if (meta->container[0] != '\0' && strlen(meta->container) != 64)
 		return (0);
 	if (!chars_ok(meta->image, sizeof(meta->image),
-	    "abcdefghijklmnopqrstuvwxyz0123456789:+._-"))
+		"abcdefghijklmnopqrstuvwxyz0123456789:+._-"))
 		return (0);
 	return (meta->run_pending_from >= -1);
 }
@@ -130,16 +130,17 @@ str_find(const struct manifest *m, const char *key)
 
 	for (i = 0; i < m->nstr; i++)
 		if (strcmp(m->str[i].key, key) == 0)
-			return ((struct manifest_string *)(uintptr_t)
-			    &m->str[i]);
+			return (
+			    (struct manifest_string *)(uintptr_t)&m->str[i]);
 	return (NULL);
 }
 
 int
 manifest_str_ok(const struct manifest *m, const char *key, const char *value)
 {
-	if (*key == '\0' || !chars_ok(key, MANIFEST_KEY_MAX,
-	    "abcdefghijklmnopqrstuvwxyz0123456789._-"))
+	if (*key == '\0' ||
+	    !chars_ok(key, MANIFEST_KEY_MAX,
+		"abcdefghijklmnopqrstuvwxyz0123456789._-"))
 		return (0);
 	if (value == NULL)
 		return (1);
@@ -291,8 +292,7 @@ manifest_iter_below(const struct manifest *m, const char *dir,
 	struct manifest_node *n;
 	int rc;
 
-	for (n = node_from(m, dir);
-	     n != NULL && tree_path_below(n->path, dir);
+	for (n = node_from(m, dir); n != NULL && tree_path_below(n->path, dir);
 	     n = RB_NEXT(manifest_tree, NULL, n))
 		if ((rc = cb(arg, n->path, &n->e)) != 0)
 			return (rc);
@@ -351,7 +351,7 @@ manifest_copy(struct manifest *dst, const struct manifest *src)
 	if (dst == src)
 		return (0);
 	manifest_mem_clear(dst);
-	RB_FOREACH(n, manifest_tree, &head)
+	RB_FOREACH (n, manifest_tree, &head)
 		manifest_mem_set(dst, n->path, &n->e);
 	for (i = 0; i < src->nstr; i++)
 		manifest_mem_str(dst, src->str[i].key, src->str[i].value);
@@ -378,15 +378,16 @@ manifest_from_stat(struct manifest_entry *e, const struct tree_stat *st,
 	 * The kernel sets ctime: one that lies ahead means a clock that went
 	 * back.  mtime may be set at will, and only nearness counts.
 	 */
-	e->racy = st->ctime_ns >= near || (st->mtime_ns >= near &&
-	    st->mtime_ns - MANIFEST_RACY_NS <= scanned_ns);
+	e->racy = st->ctime_ns >= near ||
+	    (st->mtime_ns >= near &&
+		st->mtime_ns - MANIFEST_RACY_NS <= scanned_ns);
 }
 
 int
 manifest_same_stat(const struct manifest_entry *e, const struct tree_stat *st)
 {
-	return (e->state == MANIFEST_KNOWN && !e->racy &&
-	    e->type == st->type && e->mode == st->mode &&
-	    e->size == st->size && e->mtime_ns == st->mtime_ns &&
-	    e->ctime_ns == st->ctime_ns && e->ino == st->ino);
+	return (e->state == MANIFEST_KNOWN && !e->racy && e->type == st->type &&
+	    e->mode == st->mode && e->size == st->size &&
+	    e->mtime_ns == st->mtime_ns && e->ctime_ns == st->ctime_ns &&
+	    e->ino == st->ino);
 }

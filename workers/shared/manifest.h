@@ -38,9 +38,9 @@
 #include "workers/shared/tree.h"
 
 #define MANIFEST_RACY_NS  10000000 /* 10 ms, coarse file system clocks */
-#define MANIFEST_SIZE_MIN 65536	   /* bytes of the smallest region */
-#define MANIFEST_STR_MAX  4096	   /* bytes of a free string, with its NUL */
-#define MANIFEST_KEY_MAX  64	   /* bytes of its key, with its NUL */
+#define MANIFEST_SIZE_MIN 65536    /* bytes of the smallest region */
+#define MANIFEST_STR_MAX  4096     /* bytes of a free string, with its NUL */
+#define MANIFEST_KEY_MAX  64       /* bytes of its key, with its NUL */
 #define MANIFEST_NSTR_MAX 64
 
 enum manifest_state {
@@ -63,7 +63,7 @@ struct manifest_entry {
 
 struct manifest_meta {
 	char container[65]; /* 64 hex digits, or "" */
-	char image[72];	    /* "sha256:" and 64 hex digits, or "" */
+	char image[72];     /* "sha256:" and 64 hex digits, or "" */
 	uint8_t dockerfile_sha256[HASH_LEN];
 	uint8_t ignore_sha256[HASH_LEN];
 	int32_t run_pending_from; /* index of an instruction, or -1 */

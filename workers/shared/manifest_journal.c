@@ -25,15 +25,15 @@ enum rec_kind {
 	REC_ENTRY = 1, /* struct rec_entry, path */
 	REC_REMOVE,    /* path */
 	REC_META,      /* struct rec_meta */
-	REC_STR	       /* u32 length of the key, key, value; no value: gone */
+	REC_STR        /* u32 length of the key, key, value; no value: gone */
 };
 
 struct slot_head {
 	uint64_t magic; /* stored last: then the slot is valid */
 	uint64_t sequence;
 	uint64_t length; /* of the journal; grows with a release store */
-	uint32_t check;	 /* of magic, sequence and the slot's size */
-	uint32_t lossy;	 /* a delta did not fit */
+	uint32_t check;  /* of magic, sequence and the slot's size */
+	uint32_t lossy;  /* a delta did not fit */
 };
 
 struct rec_head {
@@ -73,7 +73,8 @@ _Static_assert(sizeof(struct rec_head) == 16, "record header");
 _Static_assert(sizeof(struct rec_entry) == 80, "entry record");
 _Static_assert(sizeof(struct rec_meta) == 224, "meta record");
 _Static_assert(sizeof(struct rec_entry) + TREE_PATH_MAX <= REC_PAYLOAD &&
-    4 + MANIFEST_KEY_MAX + MANIFEST_STR_MAX <= REC_PAYLOAD, "record size");
+	4 + MANIFEST_KEY_MAX + MANIFEST_STR_MAX <= REC_PAYLOAD,
+    "record size");
 
 /* FNV-1a, 32 bits. */
 static uint32_t
@@ -130,15 +131,15 @@ manifest_str_cost(const char *key, const char *value)
 static struct slot_head *
 slot_head(const struct manifest *m, int slot)
 {
-	return ((struct slot_head *)(void *)(m->map +
-	    (size_t)slot * m->slot_size));
+	return (
+	    (struct slot_head *)(void *)(m->map + (size_t)slot * m->slot_size));
 }
 
 static uint8_t *
 slot_data(const struct manifest *m, int slot)
 {
-	return (m->map + (size_t)slot * m->slot_size +
-	    sizeof(struct slot_head));
+	return (
+	    m->map + (size_t)slot * m->slot_size + sizeof(struct slot_head));
 }
 
 static uint64_t
@@ -308,7 +309,7 @@ compact_write(struct manifest *m, int slot, uint64_t sequence)
 		    m->str[i].value, len);
 		off += rec_cost(klen + len);
 	}
-	RB_FOREACH(n, manifest_tree, &m->entries) {
+	RB_FOREACH (n, manifest_tree, &m->entries) {
 		len = strlen(n->path);
 		entry_pack(&e, &n->e);
 		rec_write(m, slot, sequence, off, REC_ENTRY, &e, sizeof(e),
@@ -481,7 +482,8 @@ load_record(struct manifest *m, uint64_t off, uint64_t length)
 	return (load[h.kind](m, copy, h.len) == 0 ? rec_cost(h.len) : 0);
 }
 
-/* Chooses the newer valid slot.  1 when a header is neither valid nor unused. */
+/* Chooses the newer valid slot.  1 when a header is neither valid nor unused.
+ */
 static int
 load_choose(struct manifest *m)
 {
@@ -515,8 +517,8 @@ load_slot(struct manifest *m)
 	uint64_t length, off, cost;
 	int damaged = 0;
 
-	length = __atomic_load_n(&slot_head(m, m->slot)->length,
-	    __ATOMIC_ACQUIRE);
+	length =
+	    __atomic_load_n(&slot_head(m, m->slot)->length, __ATOMIC_ACQUIRE);
 	if (length > slot_room(m) || length % REC_ALIGN != 0) {
 		length = slot_room(m);
 		damaged = 1;
@@ -543,7 +545,7 @@ manifest_load(struct manifest *m)
 	if (m->slot != -1 && load_slot(m))
 		m->lossy = MANIFEST_LOSSY_MEMORY;
 	if (m->lossy) {
-		RB_FOREACH(n, manifest_tree, &m->entries)
+		RB_FOREACH (n, manifest_tree, &m->entries)
 			n->e.state = MANIFEST_UNKNOWN;
 	}
 	/* Appends must not land behind a bad record or in a bad slot. */

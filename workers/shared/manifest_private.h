@@ -34,12 +34,12 @@ struct manifest {
 	size_t nstr;
 	int lossy; /* MANIFEST_LOSSY_* */
 
-	uint8_t *map;	   /* borrowed; NULL: nothing attached */
+	uint8_t *map;      /* borrowed; NULL: nothing attached */
 	size_t slot_size;  /* bytes, its header included */
-	int slot;	   /* where appends go, or -1 */
+	int slot;          /* where appends go, or -1 */
 	uint64_t sequence; /* of that slot */
 	uint64_t length;   /* bytes of its journal */
-	uint64_t live;	   /* bytes the entries and strings need */
+	uint64_t live;     /* bytes the entries and strings need */
 };
 
 /* Changes in memory only; the arguments are checked.  For loading as well. */

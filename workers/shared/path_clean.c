@@ -14,7 +14,7 @@ drop_last(const char *out, size_t n, size_t base)
 {
 	while (n > base && out[n - 1] != '/')
 		n--;
-	return n > base ? n - 1 : n;
+	return (n > base ? n - 1 : n);
 }
 
 char *
@@ -26,7 +26,7 @@ path_clean(const char *path, size_t len, size_t *out_len)
 
 	/* "." for an empty path, one byte to spare and the NUL. */
 	if ((out = calloc(1, len + 3)) == NULL)
-		return NULL;
+		return (NULL);
 	if (rooted)
 		out[n++] = '/';
 	base = n;
@@ -55,5 +55,5 @@ path_clean(const char *path, size_t len, size_t *out_len)
 		out[n++] = '.';
 	out[n] = '\0';
 	*out_len = n;
-	return out;
+	return (out);
 }

@@ -21,8 +21,8 @@ struct rules {
  * .dockerignore (spec/live-update-peers.md section 6).  0; -1 with `error`
  * ("file:line: text") when a file cannot be read or parsed, r is empty then.
  */
-int rules_load(struct rules *r, int rootfd, const char *dockerfile,
-    char *error, size_t size);
+int rules_load(struct rules *r, int rootfd, const char *dockerfile, char *error,
+    size_t size);
 void rules_free(struct rules *r);
 
 /*

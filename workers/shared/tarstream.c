@@ -34,8 +34,8 @@ struct tarstream {
 	int finished;
 	int closing; /* nothing is written any more */
 
-	int busy; /* an entry is being filled */
-	int fd;	  /* its content, or -1 */
+	int busy;  /* an entry is being filled */
+	int fd;    /* its content, or -1 */
 	int ended; /* it has no more */
 	int64_t left;
 	struct tree_stat before;
@@ -80,7 +80,8 @@ tarstream_new(size_t limit)
 	if (ts->pax == NULL || ts->ustar == NULL ||
 	    archive_write_set_format_pax(ts->pax) != ARCHIVE_OK ||
 	    archive_write_set_options(ts->pax, "hdrcharset=BINARY") !=
-	    ARCHIVE_OK || writer_open(ts, ts->pax) == -1 ||
+		ARCHIVE_OK ||
+	    writer_open(ts, ts->pax) == -1 ||
 	    archive_write_set_format_ustar(ts->ustar) != ARCHIVE_OK ||
 	    writer_open(ts, ts->ustar) == -1) {
 		tarstream_free(ts);
@@ -324,8 +325,8 @@ tarstream_pending(const struct tarstream *ts)
 int
 tarstream_wants(const struct tarstream *ts)
 {
-	return (!ts->busy && !ts->finished &&
-	    tarstream_pending(ts) < ts->limit);
+	return (
+	    !ts->busy && !ts->finished && tarstream_pending(ts) < ts->limit);
 }
 
 uint64_t

@@ -37,7 +37,7 @@ struct tarstream_entry {
 	enum tarstream_type type;
 	const char *path;   /* by the rules of tree.h, not "" */
 	const char *target; /* of a symbolic or hard link, else NULL */
-	uint32_t mode;	    /* 07777 */
+	uint32_t mode;      /* 07777 */
 	uint32_t uid;
 	uint32_t gid;
 	int64_t size; /* of a regular file: fixed from here on */
@@ -47,7 +47,7 @@ struct tarstream_entry {
 /* What became of the last entry. */
 struct tarstream_result {
 	uint8_t sha256[HASH_LEN]; /* of the bytes sent; of a link's target */
-	int64_t size;		  /* bytes of content sent */
+	int64_t size;             /* bytes of content sent */
 	/* 1: shrank or unreadable (zeros were sent), grew (cut), or written
 	 * to while it was read; the archive is whole all the same. */
 	int torn;
@@ -56,9 +56,9 @@ struct tarstream_result {
 
 enum tarstream_state {
 	TARSTREAM_DONE = 0, /* the entry is complete, the next may be added */
-	TARSTREAM_MORE,	    /* the buffer is full or the slice is over */
+	TARSTREAM_MORE,     /* the buffer is full or the slice is over */
 	TARSTREAM_EMPTY,    /* all that was buffered is written */
-	TARSTREAM_AGAIN	    /* the descriptor takes no more for now */
+	TARSTREAM_AGAIN     /* the descriptor takes no more for now */
 };
 
 struct tarstream;
@@ -74,11 +74,13 @@ void tarstream_free(struct tarstream *ts);
  * there is no content); it is closed when the entry is complete.  -1: errno,
  * EINVAL for a bad entry, EBUSY while the last one is not complete.
  */
-int tarstream_add(struct tarstream *ts, const struct tarstream_entry *e, int fd);
+int tarstream_add(struct tarstream *ts, const struct tarstream_entry *e,
+    int fd);
 
 /*
  * Reads content of the current file until it is complete (TARSTREAM_DONE), or
- * the buffer is full or the deadline has passed (TARSTREAM_MORE).  -1: errno; the stream is then unusable.
+ * the buffer is full or the deadline has passed (TARSTREAM_MORE).  -1: errno;
+ * the stream is then unusable.
  */
 int tarstream_fill(struct tarstream *ts, mono_t deadline);
 

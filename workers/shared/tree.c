@@ -73,8 +73,8 @@ tree_path_cmp(const char *a, const char *b)
 		a++;
 		b++;
 	}
-	return (path_weight((unsigned char)*a) -
-	    path_weight((unsigned char)*b));
+	return (
+	    path_weight((unsigned char)*a) - path_weight((unsigned char)*b));
 }
 
 int
@@ -106,8 +106,9 @@ open_by_component(int rootfd, const char *path, int flags)
 		} else {
 			memcpy(name, path, len);
 			name[len] = '\0';
-			next = openat(fd, name, (*end == '\0' ? flags :
-			    O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+			next = openat(fd, name,
+			    (*end == '\0' ? flags : O_PATH | O_DIRECTORY) |
+				O_NOFOLLOW | O_CLOEXEC);
 		}
 		if (fd != rootfd) {
 			saved = errno;
@@ -186,8 +187,8 @@ tree_stat_from(struct tree_stat *st, const struct stat *sb)
 	st->mode = sb->st_mode & 07777;
 	st->uid = sb->st_uid;
 	st->gid = sb->st_gid;
-	st->nlink = sb->st_nlink > UINT32_MAX ? UINT32_MAX :
-	    (uint32_t)sb->st_nlink;
+	st->nlink =
+	    sb->st_nlink > UINT32_MAX ? UINT32_MAX : (uint32_t)sb->st_nlink;
 	st->size = sb->st_size < 0 ? 0 : sb->st_size;
 	st->mtime_ns = time_ns(&sb->st_mtim);
 	st->ctime_ns = time_ns(&sb->st_ctim);
@@ -259,8 +260,8 @@ tree_open_file(int rootfd, const char *path, struct tree_stat *st)
 int
 tree_open_dir(int rootfd, const char *path)
 {
-	return (open_beneath(rootfd, path,
-	    O_RDONLY | O_DIRECTORY | O_NONBLOCK));
+	return (
+	    open_beneath(rootfd, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK));
 }
 
 long

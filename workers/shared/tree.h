@@ -118,9 +118,9 @@ enum tree_verdict {
 };
 
 struct tree_walk_opts {
-	int rootfd;	   /* borrowed, must outlive the walk */
+	int rootfd;        /* borrowed, must outlive the walk */
 	const char *start; /* where to begin; NULL or "" for the root */
-	int max_fds;	   /* directories held open; 0 means 64 */
+	int max_fds;       /* directories held open; 0 means 64 */
 	/*
 	 * Ignore rules: what they exclude is not reported and, where no
 	 * exception can be below, not read.  Borrowed; NULL for none.

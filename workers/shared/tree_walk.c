@@ -29,8 +29,8 @@ struct level {
 	uint64_t ino;
 	size_t pathlen;
 	struct ignore_state *rules; /* what its entries need; NULL: none */
-	struct buf names; /* NUL-terminated, one behind the other */
-	size_t *at;	  /* where each begins, sorted */
+	struct buf names;           /* NUL-terminated, one behind the other */
+	size_t *at;                 /* where each begins, sorted */
 	size_t n;
 	size_t next;
 };
@@ -44,7 +44,7 @@ struct tree_walk {
 	size_t depth;
 	size_t cap;
 	struct ignore_state *spare; /* of the directory at hand */
-	int error;		    /* ends the walk */
+	int error;                  /* ends the walk */
 	enum tree_verdict verdict;
 	char path[TREE_PATH_MAX];
 	char dents[WALK_DENTS] __attribute__((aligned(8)));
@@ -128,8 +128,8 @@ level_push(struct tree_walk *w, int fd)
 
 	if (w->depth == w->cap) {
 		w->cap = w->cap == 0 ? 16 : w->cap * 2;
-		w->levels = xreallocarray(w->levels, w->cap,
-		    sizeof(*w->levels));
+		w->levels =
+		    xreallocarray(w->levels, w->cap, sizeof(*w->levels));
 	}
 	walk_make_room(w);
 	l = &w->levels[w->depth++];
@@ -161,8 +161,10 @@ level_fd(struct tree_walk *w, struct level *l)
 		return (l->fd);
 	w->path[l->pathlen] = '\0';
 	if ((fd = tree_open_dir(w->o.rootfd, w->path)) == -1) {
-		walk_error(w, errno == ENOENT || errno == ENOTDIR ||
-		    errno == ELOOP ? ESTALE : errno);
+		walk_error(w,
+		    errno == ENOENT || errno == ENOTDIR || errno == ELOOP ?
+			ESTALE :
+			errno);
 		return (-1);
 	}
 	if (tree_stat_fd(fd, &st) == -1 || st.dev != l->dev ||
@@ -268,7 +270,7 @@ walk_judge(struct tree_walk *w, const struct ignore_state *parent,
 		return (0);
 	}
 	if (ignore_walk(w->o.ignore, parent, w->path, len,
-	    dir ? w->spare : NULL, &m) == -1) {
+		dir ? w->spare : NULL, &m) == -1) {
 		walk_fail(w, EBADMSG);
 		return (0);
 	}
@@ -290,13 +292,14 @@ walk_enter(struct tree_walk *w, struct tree_entry *e, int dirfd)
 	if (w->verdict == TREE_SKIP || w->verdict == TREE_STOP)
 		return;
 	if (dirfd != -1)
-		fd = openat(dirfd, e->name, O_RDONLY | O_DIRECTORY |
-		    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		fd = openat(dirfd, e->name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK |
+			O_CLOEXEC);
 	else
 		fd = tree_open_dir(w->o.rootfd, e->path);
 	if (fd == -1 && errno != ENOENT)
-		walk_error(w, errno == ENOTDIR || errno == ELOOP ? ESTALE :
-		    errno);
+		walk_error(w,
+		    errno == ENOTDIR || errno == ELOOP ? ESTALE : errno);
 	level_push(w, fd);
 }
 

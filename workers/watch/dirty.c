@@ -235,7 +235,8 @@ batch_forget(struct watch_sub *s)
 	struct watch_batch *b;
 
 	while ((b = TAILQ_FIRST(&s->recent)) != NULL &&
-	    b->acked_at != WATCH_UNKNOWN && (h == NULL || h->number > b->acked_at)) {
+	    b->acked_at != WATCH_UNKNOWN &&
+	    (h == NULL || h->number > b->acked_at)) {
 		TAILQ_REMOVE(&s->recent, b, link);
 		batch_free(b);
 	}
@@ -274,7 +275,7 @@ watch_sub_drained(struct watch_sub *s)
 {
 	struct watch_batch *b;
 
-	TAILQ_FOREACH(b, &s->recent, link)
+	TAILQ_FOREACH (b, &s->recent, link)
 		if (b->acked_at == WATCH_UNKNOWN)
 			b->acked_at = s->tree->changes;
 	batch_forget(s);
@@ -293,9 +294,9 @@ watch_sub_lost(struct watch_sub *s, uint64_t number)
 {
 	const struct watch_batch *b;
 
-	TAILQ_FOREACH(b, &s->flying, link)
+	TAILQ_FOREACH (b, &s->flying, link)
 		batch_again(s, b, number);
-	TAILQ_FOREACH(b, &s->recent, link)
+	TAILQ_FOREACH (b, &s->recent, link)
 		if (b->acked_at == WATCH_UNKNOWN)
 			batch_again(s, b, number);
 }
@@ -305,8 +306,8 @@ batch_covers(const struct watch_batch *b, const char *path)
 {
 	for (size_t i = 0; i < b->n; i++)
 		if (watch_dirty_is_tree(b->v[i]) ?
-		    tree_path_below(path, b->v[i]->path) :
-		    strcmp(path, b->v[i]->path) == 0)
+			tree_path_below(path, b->v[i]->path) :
+			strcmp(path, b->v[i]->path) == 0)
 			return (true);
 	return (false);
 }
@@ -316,10 +317,10 @@ watch_sub_looked(struct watch_sub *s, const char *path, uint64_t number)
 {
 	const struct watch_batch *b;
 
-	TAILQ_FOREACH(b, &s->flying, link)
+	TAILQ_FOREACH (b, &s->flying, link)
 		if (batch_covers(b, path))
 			return (true);
-	TAILQ_FOREACH(b, &s->recent, link)
+	TAILQ_FOREACH (b, &s->recent, link)
 		if (b->acked_at >= number && batch_covers(b, path))
 			return (true);
 	return (false);
@@ -371,8 +372,8 @@ watch_sub_next(struct watch_sub *s)
 	struct watch_batch *b;
 
 	/* nothing to tell, but somebody may wait for a number to be out */
-	if (s->ndirty == 0 && (s->sent >= s->told ||
-	    watch_sub_upto(s) <= s->sent))
+	if (s->ndirty == 0 &&
+	    (s->sent >= s->told || watch_sub_upto(s) <= s->sent))
 		return (NULL);
 	b = xcalloc(1, sizeof(*b));
 	b->seen_ns = mono_now().ns;

@@ -14,7 +14,7 @@ moved_by_cookie(struct watch_tree *t, uint32_t cookie)
 
 	if (cookie == 0)
 		return (NULL);
-	TAILQ_FOREACH(n, &t->moved, moved)
+	TAILQ_FOREACH (n, &t->moved, moved)
 		if (n->cookie == cookie)
 			return (n);
 	return (NULL);
@@ -50,8 +50,7 @@ dir_judge(struct watch_tree *t, struct watch_node *n, struct watch_hold *h)
 
 /* It arrives: what is known of it, and its watches, go on under e. */
 static void
-dir_arrives(struct watch_tree *t, struct watch_node *n,
-    struct watch_entry *e)
+dir_arrives(struct watch_tree *t, struct watch_node *n, struct watch_entry *e)
 {
 	struct watch_entry *from = n->entry;
 
@@ -76,12 +75,11 @@ static void
 event_dir_comes(struct watch_tree *t, struct watch_node *dir,
     struct watch_entry *e, uint32_t mask, uint32_t cookie)
 {
-	struct watch_node *n = mask & IN_MOVED_TO ?
-	    moved_by_cookie(t, cookie) : NULL;
+	struct watch_node *n =
+	    mask & IN_MOVED_TO ? moved_by_cookie(t, cookie) : NULL;
 
 	/* read by a scan before its event was */
-	if ((mask & IN_CREATE) && e->node != NULL &&
-	    e->snap.type == TREE_DIR &&
+	if ((mask & IN_CREATE) && e->node != NULL && e->snap.type == TREE_DIR &&
 	    !(e->hold != NULL && (e->hold->flags & HOLD_GONE)))
 		return;
 	watch_hold_event(t, e, mask);
@@ -164,7 +162,7 @@ event_overflow(struct watch_tree *t)
 	if (t->ops->overflow != NULL)
 		t->ops->overflow(t->arg);
 	t->changes++;
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		watch_sub_lost(s, t->changes);
 	watch_scan_compare(t);
 }

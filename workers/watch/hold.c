@@ -22,8 +22,7 @@ watch_due_cmp(const struct watch_hold *a, const struct watch_hold *b)
 {
 	if (a->due.ns != b->due.ns)
 		return (a->due.ns < b->due.ns ? -1 : 1);
-	return ((uintptr_t)a < (uintptr_t)b ? -1 :
-	    (uintptr_t)a > (uintptr_t)b);
+	return ((uintptr_t)a < (uintptr_t)b ? -1 : (uintptr_t)a > (uintptr_t)b);
 }
 
 RB_GENERATE(watch_dues, watch_hold, due_link, watch_due_cmp)
@@ -205,7 +204,7 @@ hold_is_void(struct watch_tree *t, const struct watch_hold *h)
 
 	if (h->flags & HOLD_FOUND)
 		return (false);
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		if (watch_sub_looked(s, t->path, h->number))
 			return (false);
 	return (true);
@@ -225,7 +224,7 @@ hold_tell(struct watch_tree *t, struct watch_hold *h,
 		flags |= DIRTY_SCAN;
 	if (now->type == TREE_ABSENT)
 		flags |= DIRTY_GONE;
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		if (watch_rules_sub_wants(t, s, h->entry, is_dir))
 			watch_dirty_add(s, t->path, flags, h->number,
 			    h->seen_ns);
@@ -289,8 +288,8 @@ release_dir(struct watch_tree *t, struct watch_hold *h,
     const struct tree_stat *st, const struct watch_snap *now)
 {
 	struct watch_entry *e = h->entry;
-	bool other = e->snap.ino != 0 && (e->snap.ino != now->ino ||
-	    e->snap.dev != now->dev);
+	bool other = e->snap.ino != 0 &&
+	    (e->snap.ino != now->ino || e->snap.dev != now->dev);
 
 	if (e->node == NULL || (other && e->dir != NULL)) {
 		/* it came without an event: read it first */
@@ -344,8 +343,7 @@ hold_above(const struct watch_hold *h)
  * What it is now goes into the snapshot all the same.
  */
 static void
-release_below(struct watch_tree *t, struct watch_hold *h,
-    struct watch_hold *up)
+release_below(struct watch_tree *t, struct watch_hold *h, struct watch_hold *up)
 {
 	struct watch_entry *e = h->entry;
 	struct tree_stat st;

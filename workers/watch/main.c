@@ -76,7 +76,7 @@ root_tell_tree(struct root *r)
 	else if (r->tree->scanned)
 		m.flags |= TREE_SCANNED;
 	/* plan may wait for the number that it reads here */
-	TAILQ_FOREACH(s, &r->tree->subs, link)
+	TAILQ_FOREACH (s, &r->tree->subs, link)
 		if (s->told < m.changes)
 			s->told = m.changes;
 	channel_send(r->w->ch, MSG_TREE, 0, 0, &m, NULL, 0, -1);
@@ -89,8 +89,8 @@ root_on_warning(void *arg, const char *path, int err, const char *text)
 	struct buf b = { 0 };
 	char *line;
 
-	line = err != 0 ? xasprintf("%s: %s", text, strerror(err)) :
-	    xstrdup(text);
+	line =
+	    err != 0 ? xasprintf("%s: %s", text, strerror(err)) : xstrdup(text);
 	log_warnx("%s/%s: %s", r->conf->path, path, line);
 	fields_add_str(&b, F_PATH, path);
 	fields_add_str(&b, F_TEXT, line);
@@ -119,7 +119,7 @@ root_on_overflow(void *arg)
 	struct root *r = arg;
 
 	log_warnx("%s: events were lost (sysctl "
-	    "fs.inotify.max_queued_events); comparing the tree",
+		  "fs.inotify.max_queued_events); comparing the tree",
 	    r->conf->path);
 	root_event(r, EVENT_WATCH_OVERFLOW, NULL);
 }
@@ -151,14 +151,17 @@ static const struct watch_ops tree_ops = {
 static void
 root_send_batch(struct root *r, struct watch_sub *s, struct watch_batch *b)
 {
-	struct msg_batch m = { .tree = r->conf->tree, .batch = b->id,
-		.upto = b->upto, .seen_ns = b->seen_ns,
+	struct msg_batch m = { .tree = r->conf->tree,
+		.batch = b->id,
+		.upto = b->upto,
+		.seen_ns = b->seen_ns,
 		.flags = b->scan ? BATCH_SCAN : 0 };
 	struct buf tail = { 0 };
 
 	for (size_t i = 0; i < b->n; i++)
-		fields_add_str(&tail, watch_dirty_is_tree(b->v[i]) ?
-		    F_SUBTREE : F_PATH, b->v[i]->path);
+		fields_add_str(&tail,
+		    watch_dirty_is_tree(b->v[i]) ? F_SUBTREE : F_PATH,
+		    b->v[i]->path);
 	rpc_answer(r->w->ch, s->take, MSG_WATCH_BATCH, 0, &m, &tail, -1);
 	s->take = 0;
 	buf_free(&tail);
@@ -170,7 +173,7 @@ root_answer_takes(struct root *r)
 	struct watch_batch *b;
 	struct watch_sub *s;
 
-	TAILQ_FOREACH(s, &r->tree->subs, link)
+	TAILQ_FOREACH (s, &r->tree->subs, link)
 		if (s->take != 0 && !r->tree->gone &&
 		    (b = watch_sub_next(s)) != NULL)
 			root_send_batch(r, s, b);
@@ -185,8 +188,7 @@ root_answer_syncs(struct root *r)
 	while ((q = TAILQ_FIRST(&r->waits)) != NULL &&
 	    watch_tree_synced(r->tree, q->token, &m.upto)) {
 		m.flags = r->tree->gone ? TREE_ROOT_GONE : TREE_SCANNED;
-		rpc_answer(r->w->ch, q->id, MSG_WATCH_SYNC_OK, 0, &m, NULL,
-		    -1);
+		rpc_answer(r->w->ch, q->id, MSG_WATCH_SYNC_OK, 0, &m, NULL, -1);
 		TAILQ_REMOVE(&r->waits, q, link);
 		free(q);
 	}
@@ -293,11 +295,11 @@ watch_on_cancel(struct worker *w, struct frame *f)
 	struct wait *q, *next;
 
 	for (size_t i = 0; i < st->nroots; i++) {
-		TAILQ_FOREACH(s, &st->roots[i].tree->subs, link)
+		TAILQ_FOREACH (s, &st->roots[i].tree->subs, link)
 			if (s->take == f->head.id)
 				s->take = 0;
 		for (q = TAILQ_FIRST(&st->roots[i].waits); q != NULL;
-		    q = next) {
+		     q = next) {
 			next = TAILQ_NEXT(q, link);
 			if (q->id != f->head.id)
 				continue;
@@ -350,8 +352,8 @@ read_limit(void)
 	const char *err;
 	int fd;
 
-	fd = open("/proc/sys/fs/inotify/max_user_watches", O_RDONLY |
-	    O_CLOEXEC);
+	fd =
+	    open("/proc/sys/fs/inotify/max_user_watches", O_RDONLY | O_CLOEXEC);
 	if (fd == -1)
 		return (0);
 	if (read(fd, line, sizeof(line) - 1) == -1)
@@ -403,7 +405,7 @@ watch_setup(struct worker *w)
 		r->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 		if (r->ifd == -1)
 			log_warn("%s: no inotify instance (sysctl "
-			    "fs.inotify.max_user_instances): polling",
+				 "fs.inotify.max_user_instances): polling",
 			    r->conf->path);
 		r->polls = r->remote || r->ifd == -1;
 	}
@@ -436,8 +438,9 @@ watch_start(struct worker *w)
 	for (size_t i = 0; i < st->nroots; i++) {
 		r = &st->roots[i];
 		root_start(r, st->max_watches);
-		if (r->ifd != -1 && loop_fd_set(w->loop, r->ifd, EPOLLIN,
-		    root_on_events, r) == -1) {
+		if (r->ifd != -1 &&
+		    loop_fd_set(w->loop, r->ifd, EPOLLIN, root_on_events, r) ==
+			-1) {
 			log_warn("inotify");
 			return (-1);
 		}

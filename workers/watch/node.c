@@ -44,8 +44,7 @@ entry_new(struct watch_tree *t, struct watch_node *dir, const char *name)
 }
 
 struct watch_entry *
-watch_entry_get(struct watch_tree *t, struct watch_node *dir,
-    const char *name)
+watch_entry_get(struct watch_tree *t, struct watch_node *dir, const char *name)
 {
 	struct watch_entry *e;
 
@@ -64,7 +63,8 @@ entry_drop(struct watch_tree *t, struct watch_entry *e)
 {
 	if (t->scan.next == e)
 		t->scan.next = e->dir != NULL ?
-		    RB_NEXT(watch_names, &e->dir->names, e) : NULL;
+		    RB_NEXT(watch_names, &e->dir->names, e) :
+		    NULL;
 	if (e->dir != NULL)
 		RB_REMOVE(watch_names, &e->dir->names, e);
 	watch_hold_free(t, e->hold);
@@ -89,8 +89,9 @@ watch_entry_record(struct watch_tree *t, struct watch_entry *e,
 	struct watch_snap now;
 
 	watch_snap_from(&now, st);
-	if (e->linked && (now.ino != e->snap.ino || now.dev != e->snap.dev ||
-	    now.type != TREE_REG || st->nlink < 2))
+	if (e->linked &&
+	    (now.ino != e->snap.ino || now.dev != e->snap.dev ||
+		now.type != TREE_REG || st->nlink < 2))
 		watch_link_remove(t, e);
 	e->snap = now;
 	if (!e->linked && now.type == TREE_REG && st->nlink > 1)
@@ -293,16 +294,16 @@ void
 watch_node_flag(struct watch_tree *t, struct watch_node *n, uint32_t flag,
     bool on)
 {
-	struct watch_nodes *list = flag == NODE_POLLED ? &t->polled :
-	    &t->unreadable;
+	struct watch_nodes *list =
+	    flag == NODE_POLLED ? &t->polled : &t->unreadable;
 	uint64_t *count = flag == NODE_POLLED ? &t->npolled : &t->nunreadable;
 
 	if (((n->flags & flag) != 0) == on)
 		return;
 	/* one list at a time: what cannot be read cannot be watched either */
 	if (on)
-		watch_node_flag(t, n, flag == NODE_POLLED ? NODE_UNREADABLE :
-		    NODE_POLLED, false);
+		watch_node_flag(t, n,
+		    flag == NODE_POLLED ? NODE_UNREADABLE : NODE_POLLED, false);
 	n->flags ^= flag;
 	if (on) {
 		TAILQ_INSERT_TAIL(list, n, slow);

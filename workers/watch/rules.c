@@ -27,8 +27,8 @@ keep_path(const char *path)
 	if (path == NULL)
 		return (NULL);
 	p = path_clean(path, strlen(path), &len);
-	if (p != NULL && (len == 0 || strcmp(p, ".") == 0 ||
-	    !tree_path_ok(p))) {
+	if (p != NULL &&
+	    (len == 0 || strcmp(p, ".") == 0 || !tree_path_ok(p))) {
 		free(p);
 		p = NULL;
 	}
@@ -92,9 +92,9 @@ rules_load(struct watch_tree *t, struct watch_rules *r)
 		path = r->keep[KEEP_COMMON];
 		text = rules_read(t, path, &len);
 	}
-	if ((text == NULL && r->text == NULL) || (text != NULL &&
-	    r->text != NULL && len == r->len &&
-	    memcmp(text, r->text, len) == 0)) {
+	if ((text == NULL && r->text == NULL) ||
+	    (text != NULL && r->text != NULL && len == r->len &&
+		memcmp(text, r->text, len) == 0)) {
 		free(text);
 		return (false);
 	}
@@ -142,7 +142,7 @@ watch_rules_reload(struct watch_tree *t)
 	struct watch_sub *s;
 	bool other = false;
 
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		other |= rules_load(t, &s->rules);
 	watch_rules_forget(t);
 	return (other);
@@ -153,7 +153,7 @@ watch_rules_is_file(const struct watch_tree *t, const char *path)
 {
 	const struct watch_sub *s;
 
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		for (int i = KEEP_OWN; i < KEEP_MAX; i++)
 			if (s->rules.keep[i] != NULL &&
 			    strcmp(s->rules.keep[i], path) == 0)
@@ -166,7 +166,7 @@ watch_rules_any(const struct watch_tree *t)
 {
 	const struct watch_sub *s;
 
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		if (s->rules.ignore != NULL)
 			return (true);
 	return (false);
@@ -217,7 +217,7 @@ rules_prepare(struct watch_tree *t, const struct watch_node *dir)
 		return (-1);
 	if (t->rules_there && t->rules_node == dir)
 		return (0);
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		if (s->rules.ignore != NULL)
 			rules_enter(t, &s->rules);
 	t->rules_node = dir;
@@ -233,7 +233,7 @@ rules_keep(const struct watch_rules *r, const char *path, bool is_dir)
 		if (r->keep[i] == NULL)
 			continue;
 		if (is_dir ? tree_path_below(r->keep[i], path) :
-		    strcmp(r->keep[i], path) == 0)
+			     strcmp(r->keep[i], path) == 0)
 			return (true);
 	}
 	return (false);
@@ -251,10 +251,12 @@ rules_judge(struct watch_tree *t, const struct watch_rules *r, bool top,
 		return (true);
 	/* a pattern that fails: docker build fails too, and leaves out none */
 	if (ignore_walk(r->ignore, top ? NULL : r->state, t->rules_path, len,
-	    NULL, &m) == -1 || !m.excluded)
+		NULL, &m) == -1 ||
+	    !m.excluded)
 		return (true);
-	return (rules_keep(r, t->rules_path, is_dir) || (is_dir &&
-	    ignore_may_include_below(r->ignore, t->rules_path, len)));
+	return (rules_keep(r, t->rules_path, is_dir) ||
+	    (is_dir &&
+		ignore_may_include_below(r->ignore, t->rules_path, len)));
 }
 
 static bool
@@ -272,9 +274,9 @@ rules_want(struct watch_tree *t, const struct watch_sub *only,
 	if (len > 0)
 		t->rules_path[len++] = '/';
 	memcpy(t->rules_path + len, name, add + 1);
-	TAILQ_FOREACH(s, &t->subs, link)
-		if ((only == NULL || s == only) && rules_judge(t, &s->rules,
-		    dir->entry->dir == NULL, is_dir))
+	TAILQ_FOREACH (s, &t->subs, link)
+		if ((only == NULL || s == only) &&
+		    rules_judge(t, &s->rules, dir->entry->dir == NULL, is_dir))
 			return (true);
 	return (false);
 }
@@ -285,7 +287,7 @@ watch_rules_want(struct watch_tree *t, const struct watch_node *dir,
 {
 	const struct watch_sub *s;
 
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		if (s->rules.ignore == NULL)
 			return (true);
 	return (rules_want(t, NULL, dir, name, is_dir));

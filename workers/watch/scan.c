@@ -19,7 +19,7 @@
 #include "buf.h"
 #include "workers/watch/watch.h"
 
-#define SCAN_MASK \
+#define SCAN_MASK                                                          \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | \
 	    IN_CLOSE_WRITE | IN_ATTRIB | IN_ONLYDIR | IN_EXCL_UNLINK)
 #define SCAN_CLOCK 32 /* entries between two looks at the clock */
@@ -76,9 +76,10 @@ watch_job_check(struct watch_tree *t, struct watch_job *j)
 	TAILQ_REMOVE(&t->jobs, j, link);
 	if (h != NULL) {
 		h->job = NULL;
-		watch_hold_due(t, h, mono_now().ns > h->seen_ns +
-		    WATCH_HOLD_MS * 1000000 ? mono_now() :
-		    mono_add_ms((mono_t) { h->seen_ns }, WATCH_HOLD_MS));
+		watch_hold_due(t, h,
+		    mono_now().ns > h->seen_ns + WATCH_HOLD_MS * 1000000 ?
+			mono_now() :
+			mono_add_ms((mono_t) { h->seen_ns }, WATCH_HOLD_MS));
 	}
 	scan_done(t, j);
 	free(j);
@@ -158,7 +159,7 @@ watch_scan_below(const struct watch_tree *t, const struct watch_node *top)
 
 	if (watch_node_below(t->scan.node, top))
 		return (true);
-	TAILQ_FOREACH(n, &t->queue, queue)
+	TAILQ_FOREACH (n, &t->queue, queue)
 		if (watch_node_below(n, top))
 			return (true);
 	return (false);
@@ -211,11 +212,12 @@ scan_watch_limit(struct watch_tree *t)
 	t->no_watches = true;
 	if (t->npolled > 0)
 		return;
-	text = xasprintf("the limit of inotify watches is reached (sysctl "
+	text = xasprintf(
+	    "the limit of inotify watches is reached (sysctl "
 	    "fs.inotify.max_user_watches is %llu): what has no watch is "
 	    "compared every %d ms; raise the limit, or leave directories out "
-	    "by .dockerignore", (unsigned long long)t->max_watches,
-	    WATCH_POLL_MS);
+	    "by .dockerignore",
+	    (unsigned long long)t->max_watches, WATCH_POLL_MS);
 	watch_tree_warn(t, t->path, ENOSPC, text);
 	free(text);
 }
@@ -276,13 +278,14 @@ scan_open(struct watch_tree *t)
 	if (n->flags & NODE_UNREADABLE) {
 		watch_node_flag(t, n, NODE_UNREADABLE, false);
 		if (!n->job->quiet) {
-			watch_hold_due(t, watch_hold_touch(t, n->entry,
-			    HOLD_TREE), mono_now());
+			watch_hold_due(t,
+			    watch_hold_touch(t, n->entry, HOLD_TREE),
+			    mono_now());
 		}
 	}
 	if (n->job->quiet)
 		watch_entry_record(t, n->entry, &st);
-	RB_FOREACH(e, watch_names, &n->names)
+	RB_FOREACH (e, watch_names, &n->names)
 		e->seen = 0;
 }
 
@@ -348,9 +351,10 @@ scan_entry(struct watch_tree *t, const char *name, const struct tree_stat *st)
 	if (e == NULL)
 		e = watch_entry_get(t, dir, name);
 	e->seen = 1;
-	if (is_dir && (e->node == NULL || e->snap.type != TREE_DIR ||
-	    ((e->snap.ino != now.ino || e->snap.dev != now.dev) &&
-	    e->snap.ino != 0))) {
+	if (is_dir &&
+	    (e->node == NULL || e->snap.type != TREE_DIR ||
+		((e->snap.ino != now.ino || e->snap.dev != now.dev) &&
+		    e->snap.ino != 0))) {
 		scan_found_dir(t, e, st);
 	} else if (is_dir) {
 		scan_known_dir(t, e, &now, st);

@@ -22,16 +22,16 @@
 #include "workers/shared/ignore.h"
 #include "workers/shared/tree.h"
 
-#define WATCH_HOLD_MS	  30   /* new names, deletes, rename sources */
-#define WATCH_REMADE_MS	  5    /* a known name that was made anew */
-#define WATCH_STORM_MS	  1000 /* a file that is written all the time */
-#define WATCH_QUIET_MS	  150  /* without a write: the storm is over */
-#define WATCH_SLICE_MS	  20
-#define WATCH_SLICE	  2000 /* entries, or held changes, at a time */
-#define WATCH_POLL_MS	  1000 /* what has no watch is compared */
-#define WATCH_RETRY_MS	  10000 /* unreadable directories */
-#define WATCH_CHECK_MS	  1000 /* is the root still there? */
-#define WATCH_READ_MAX	  65536
+#define WATCH_HOLD_MS     30   /* new names, deletes, rename sources */
+#define WATCH_REMADE_MS   5    /* a known name that was made anew */
+#define WATCH_STORM_MS    1000 /* a file that is written all the time */
+#define WATCH_QUIET_MS    150  /* without a write: the storm is over */
+#define WATCH_SLICE_MS    20
+#define WATCH_SLICE       2000  /* entries, or held changes, at a time */
+#define WATCH_POLL_MS     1000  /* what has no watch is compared */
+#define WATCH_RETRY_MS    10000 /* unreadable directories */
+#define WATCH_CHECK_MS    1000  /* is the root still there? */
+#define WATCH_READ_MAX    65536
 #define WATCH_BATCH_PATHS 2000
 #define WATCH_BATCH_BYTES (200 * 1024)
 
@@ -57,7 +57,7 @@ struct watch_snap {
 /* A name in a directory.  1,000,000 of them must fit: no path is stored. */
 struct watch_entry {
 	RB_ENTRY(watch_entry) link;
-	struct watch_node *dir;	 /* that holds it; NULL for the root */
+	struct watch_node *dir;  /* that holds it; NULL for the root */
 	struct watch_node *node; /* what it holds; NULL: no directory */
 	struct watch_hold *hold; /* a change of it that waits */
 	struct watch_snap snap;
@@ -68,7 +68,7 @@ struct watch_entry {
 RB_HEAD(watch_names, watch_entry);
 
 #define NODE_UNREADABLE 0x1
-#define NODE_POLLED	0x2 /* no watch: compared every now and then */
+#define NODE_POLLED     0x2 /* no watch: compared every now and then */
 
 struct watch_node {
 	struct watch_entry *entry;
@@ -76,7 +76,7 @@ struct watch_node {
 	struct watch_node *wd_next;
 	int wd; /* -1: not watched */
 	uint32_t flags;
-	uint32_t cookie; /* moved away under this cookie; 0: not */
+	uint32_t cookie;       /* moved away under this cookie; 0: not */
 	struct watch_job *job; /* that will read it; NULL: none */
 	TAILQ_ENTRY(watch_node) queue;
 	TAILQ_ENTRY(watch_node) moved;
@@ -96,26 +96,26 @@ struct watch_job {
 };
 TAILQ_HEAD(watch_jobs, watch_job);
 
-#define HOLD_WRITE 0x01 /* the content may differ */
-#define HOLD_ATTR  0x02 /* mode, owner or time may differ */
-#define HOLD_GONE  0x04 /* it was deleted or renamed away */
-#define HOLD_MADE  0x08 /* it was made or renamed to */
-#define HOLD_TREE  0x10 /* all below is news */
-#define HOLD_SCAN  0x20 /* made by the first scan */
-#define HOLD_LINK  0x40 /* written through another name of the file */
-#define HOLD_CAME  0x80 /* a known directory, from another place */
+#define HOLD_WRITE 0x01  /* the content may differ */
+#define HOLD_ATTR  0x02  /* mode, owner or time may differ */
+#define HOLD_GONE  0x04  /* it was deleted or renamed away */
+#define HOLD_MADE  0x08  /* it was made or renamed to */
+#define HOLD_TREE  0x10  /* all below is news */
+#define HOLD_SCAN  0x20  /* made by the first scan */
+#define HOLD_LINK  0x40  /* written through another name of the file */
+#define HOLD_CAME  0x80  /* a known directory, from another place */
 #define HOLD_FOUND 0x100 /* by a comparison: it may have been seen before */
 
 struct watch_hold {
 	RB_ENTRY(watch_hold) due_link;
 	TAILQ_ENTRY(watch_hold) order; /* by number; while number is not 0 */
 	struct watch_entry *entry;
-	struct watch_job *job;	/* must be done first; NULL: none */
+	struct watch_job *job;  /* must be done first; NULL: none */
 	struct watch_snap base; /* as it was before */
-	uint64_t number;	/* of the first change; 0: nothing to tell */
-	int64_t seen_ns;	/* when that was */
-	int64_t closed_ns;	/* last complete write */
-	int64_t told_ns;	/* last time it was told; 0: not yet */
+	uint64_t number;        /* of the first change; 0: nothing to tell */
+	int64_t seen_ns;        /* when that was */
+	int64_t closed_ns;      /* last complete write */
+	int64_t told_ns;        /* last time it was told; 0: not yet */
 	mono_t due;
 	uint32_t flags;
 	unsigned streak; /* complete writes in a row */
@@ -130,9 +130,9 @@ struct watch_link {
 };
 RB_HEAD(watch_links, watch_link);
 
-#define DIRTY_TREE  0x1 /* compare all below */
-#define DIRTY_SCAN  0x2
-#define DIRTY_GONE  0x4 /* is absent now: there is nothing below */
+#define DIRTY_TREE 0x1 /* compare all below */
+#define DIRTY_SCAN 0x2
+#define DIRTY_GONE 0x4 /* is absent now: there is nothing below */
 
 struct watch_dirty {
 	RB_ENTRY(watch_dirty) by_path;
@@ -165,7 +165,7 @@ TAILQ_HEAD(watch_batches, watch_batch);
 
 /* The ignore rules of one service; see rules.c. */
 struct watch_rules {
-	struct ignore *ignore; /* NULL: there are none */
+	struct ignore *ignore;      /* NULL: there are none */
 	struct ignore_state *state; /* of the tree's rules_node */
 	char *text;
 	size_t len;
@@ -191,8 +191,7 @@ TAILQ_HEAD(watch_subs, watch_sub);
 
 struct watch_ops {
 	/* Text about a path ("" for the root); err may be 0. */
-	void (*warning)(void *arg, const char *path, int err,
-	    const char *text);
+	void (*warning)(void *arg, const char *path, int err, const char *text);
 	/* The first scan is complete. */
 	void (*scanned)(void *arg, uint64_t entries, uint64_t us);
 	void (*overflow)(void *arg);
@@ -219,11 +218,11 @@ struct watch_tree {
 	int rootfd;  /* borrowed */
 	int ifd;     /* inotify; -1: everything is polled */
 	bool remote; /* a file system whose changes make no events */
-	bool lost; /* the root was moved, deleted or unmounted */
-	bool gone; /* and that has been told */
+	bool lost;   /* the root was moved, deleted or unmounted */
+	bool gone;   /* and that has been told */
 	bool scanned;
 	bool links_stale;
-	bool no_watches; /* the limit is reached */
+	bool no_watches;      /* the limit is reached */
 	uint64_t max_watches; /* for people; 0: unknown */
 	struct watch_entry *root;
 	struct watch_subs subs;
@@ -327,8 +326,7 @@ int watch_entry_path(const struct watch_entry *e, char *dst);
 int watch_node_path(const struct watch_node *n, const char *name, char *dst);
 
 /* Make the entry a directory that is not yet read. */
-struct watch_node *watch_node_new(struct watch_tree *t,
-    struct watch_entry *e);
+struct watch_node *watch_node_new(struct watch_tree *t, struct watch_entry *e);
 void watch_node_free(struct watch_tree *t, struct watch_node *n);
 
 /* Give the directory to another entry, which must hold none. */
@@ -336,21 +334,19 @@ void watch_node_move(struct watch_tree *t, struct watch_node *n,
     struct watch_entry *to);
 
 /* The node number `nth` that has this watch; NULL: there are no more. */
-struct watch_node *watch_node_by_wd(struct watch_tree *t, int wd,
-    unsigned nth);
+struct watch_node *watch_node_by_wd(struct watch_tree *t, int wd, unsigned nth);
 void watch_node_set_wd(struct watch_tree *t, struct watch_node *n, int wd);
 
 /* Whether the node is top, or lies below it. */
-bool watch_node_below(const struct watch_node *n,
-    const struct watch_node *top);
+bool watch_node_below(const struct watch_node *n, const struct watch_node *top);
 
 /* Forget the watch of a node; `remove`: the kernel's, too. */
 void watch_node_unwatch(struct watch_tree *t, struct watch_node *n,
     bool remove);
 
 /* Turn one of the flags on or off, with its list and its count. */
-void watch_node_flag(struct watch_tree *t, struct watch_node *n,
-    uint32_t flag, bool on);
+void watch_node_flag(struct watch_tree *t, struct watch_node *n, uint32_t flag,
+    bool on);
 
 /* snap.c: what is compared */
 void watch_snap_from(struct watch_snap *s, const struct tree_stat *st);
@@ -407,8 +403,8 @@ int watch_due_cmp(const struct watch_hold *a, const struct watch_hold *b);
 RB_PROTOTYPE(watch_dues, watch_hold, due_link, watch_due_cmp)
 
 /* The entry has changed: its hold, with a number. */
-struct watch_hold *watch_hold_touch(struct watch_tree *t,
-    struct watch_entry *e, uint32_t flags);
+struct watch_hold *watch_hold_touch(struct watch_tree *t, struct watch_entry *e,
+    uint32_t flags);
 void watch_hold_due(struct watch_tree *t, struct watch_hold *h, mono_t due);
 
 /* An inotify mask that names the entry: touch it, and decide when it is due. */
@@ -446,8 +442,7 @@ void watch_rules_forget(struct watch_tree *t);
 
 /* dirty.c: the dirty set of a subscription, and its batches */
 int watch_path_cmp(const struct watch_dirty *a, const struct watch_dirty *b);
-int watch_number_cmp(const struct watch_dirty *a,
-    const struct watch_dirty *b);
+int watch_number_cmp(const struct watch_dirty *a, const struct watch_dirty *b);
 RB_PROTOTYPE(watch_paths, watch_dirty, by_path, watch_path_cmp)
 RB_PROTOTYPE(watch_numbers, watch_dirty, by_number, watch_number_cmp)
 
@@ -475,8 +470,7 @@ struct watch_batch *watch_sub_next(struct watch_sub *s);
  * Whether the consumer may have looked at the path after the change with this
  * number: it may know what it was in between.
  */
-bool watch_sub_looked(struct watch_sub *s, const char *path,
-    uint64_t number);
+bool watch_sub_looked(struct watch_sub *s, const char *path, uint64_t number);
 
 /* All events up to now have been read. */
 void watch_sub_drained(struct watch_sub *s);

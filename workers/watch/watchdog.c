@@ -6,12 +6,11 @@
 
 /* Compare the directories of a list, each without going down. */
 static void
-poll_list(struct watch_tree *t, struct watch_nodes *list,
-    struct watch_job *j)
+poll_list(struct watch_tree *t, struct watch_nodes *list, struct watch_job *j)
 {
 	struct watch_node *n;
 
-	TAILQ_FOREACH(n, list, slow)
+	TAILQ_FOREACH (n, list, slow)
 		watch_scan_queue(t, n, j, false);
 }
 
@@ -40,8 +39,8 @@ watch_poll_now(struct watch_tree *t)
 static bool
 poll_wanted(const struct watch_tree *t)
 {
-	return (t->scanned && t->poll_seq == 0 && (t->npolled > 0 ||
-	    t->remote));
+	return (
+	    t->scanned && t->poll_seq == 0 && (t->npolled > 0 || t->remote));
 }
 
 void

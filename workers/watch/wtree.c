@@ -74,7 +74,7 @@ watch_tree_sub(struct watch_tree *t, uint32_t service)
 {
 	struct watch_sub *s;
 
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		if (s->service == service)
 			return (s);
 	return (NULL);
@@ -102,7 +102,7 @@ tree_drained(struct watch_tree *t)
 {
 	struct watch_sub *s;
 
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		watch_sub_drained(s);
 	return (true);
 }
@@ -139,7 +139,7 @@ tree_gone(struct watch_tree *t)
 	watch_node_free(t, t->root->node);
 	while ((h = RB_MIN(watch_dues, &t->dues)) != NULL)
 		watch_hold_free(t, h);
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		watch_sub_clear(s);
 	if (t->ops->gone != NULL)
 		t->ops->gone(t->arg);
@@ -206,7 +206,7 @@ watch_tree_synced(struct watch_tree *t, uint64_t token, uint64_t *upto)
 		return (true);
 	if (!t->scanned || (j != NULL && j->seq <= token))
 		return (false);
-	TAILQ_FOREACH(s, &t->subs, link)
+	TAILQ_FOREACH (s, &t->subs, link)
 		if (s->told < *upto)
 			s->told = *upto;
 	return (true);
