@@ -21,7 +21,7 @@
 #define FRAME_FIXED_MAX  96
 #define CHANNEL_BURST    64                /* frames handled per wake-up */
 #define CHANNEL_LIMIT    (8 * 1024 * 1024) /* bytes queued for sending */
-#define CHANNEL_FD_LIMIT 512               /* fds queued for sending */
+#define CHANNEL_FD_LIMIT 4096              /* fds queued for sending */
 
 /* What stands before every payload on the wire. */
 struct frame_head {
@@ -83,7 +83,8 @@ struct channel *channel_new(struct loop *l, int fd, enum proc self,
 void channel_free(struct channel *c);
 
 /*
- * Queue one frame: fixed part (sizeof as in the table), tail, and fd or -1.
+ * Queue one frame: fixed part (sizeof as in the table; NULL: zeros), tail,
+ * and fd or -1.
  * Always takes fd, also when it fails.  -1 when the channel has ended or the
  * queue is over its limit, or the peer takes nothing any more.
  */

@@ -52,11 +52,19 @@ struct msg_conf_root {
 	uint32_t gone; /* 1: there is no such directory now, and no fd */
 };
 
-#define SERVICE_KEEP 0x1 /* leave the container when wharfd ends */
+#define SERVICES_MAX 1024 /* of one configuration */
+#define ENGINES_MAX  16   /* an instance is a byte of every frame */
+
+#define SERVICE_KEEP    0x1 /* leave the container when wharfd ends */
+#define SERVICE_RETIRED 0x2 /* goes: end what runs, then SERVICE_GONE */
 
 /*
  * fields: NAME, DIR, DOCKERFILE (relative to DIR), IMAGE, CONTAINER,
  * TARGET, ENV*, PORT*, BIND*, NETWORK, BUILD_ARG*
+ *
+ * Numbers of services and trees are given once in a run: a service that
+ * changes in a reload is retired, and a new one with the same name and
+ * another number takes its container over.
  */
 struct msg_conf_service {
 	uint32_t service;
@@ -77,12 +85,64 @@ struct msg_conf_mem {
 	uint64_t size;
 };
 
+enum conf_drop { DROP_ENGINE = 1, DROP_ROOT, DROP_SERVICE };
+
+struct msg_conf_drop {
+	uint32_t what; /* enum conf_drop */
+	uint32_t id;
+};
+
+enum config_place {
+	CONFIG_DOCKER, /* below docker's configuration directory */
+	CONFIG_INCLUDE /* below the directory of the file that names it */
+};
+
+struct msg_config_open {
+	uint32_t place; /* enum config_place */
+	uint32_t from;  /* CONFIG_INCLUDE: number of the including file */
+};
+
+#define CONFIG_HAS_SANDBOX      0x1
+#define CONFIG_HAS_REQUIRE      0x2
+#define CONFIG_HAS_MAX_RESTARTS 0x4
+#define CONFIG_HAS_LOG          0x8
+
+enum log_format { LOG_TEXT, LOG_JSON, LOG_SYSLOG };
+
+/* fields: SOCKET, where the file names one */
+struct msg_config_global {
+	uint32_t has;     /* CONFIG_HAS_*: which of these the file sets */
+	uint32_t sandbox; /* enum sandbox_mode */
+	uint32_t require_sandbox;
+	uint32_t max_restarts;
+	uint32_t log; /* enum log_format */
+	uint32_t zero;
+};
+
+/*
+ * fields: NAME, DIR (absolute), DOCKERFILE, IMAGE, CONTAINER, TARGET, ENV*,
+ * PORT*, BIND*, NETWORK, BUILD_ARG*, and PATH, LINE: where it is defined
+ */
+struct msg_config_service {
+	uint32_t engine; /* the n-th CONFIG_ENGINE, from 0 */
+	uint32_t flags;  /* SERVICE_KEEP */
+};
+
 /*
  * CONF_CONTEXT fields: DIR (docker's configuration directory, for messages),
  *              NAME (the context asked for; absent: what config.json says)
- * CONFIG_OPEN  fields: PATH, "config.json" or "contexts/meta/HASH/meta.json"
+ *              HOST (DOCKER_HOST, which counts before all contexts)
+ * CONF_FILE    fields: PATH, absolute; fd: file number 0.  Without it config
+ *              is asked for the context alone, and answers CONFIG_HOST
+ * CONFIG_OPEN  fields: PATH; of docker's "config.json" or
+ *              "contexts/meta/HASH/meta.json" only
+ * CONFIG_FILE  n: the file's number; fields: PATH, absolute
  * CONFIG_HOST  n: a sysexits code; fields: HOST, NAME, PATH (absent for the
  *              built-in context), or ERROR
+ * With CONF_FILE config answers CONFIG_GLOBAL, CONFIG_ENGINE+ (fields: NAME,
+ * HOST, API), CONFIG_SERVICE*, CONFIG_DONE; or CONFIG_ERROR+ (n: a sysexits
+ * code; fields: ERROR, "file:line:column: what is wrong") and CONFIG_DONE with
+ * the first one's code.
  */
 
 enum peer_state { PEER_DOWN, PEER_READY };

@@ -307,7 +307,7 @@ channel_queue(struct channel *c, const struct frame_head *head,
 	o->len = len;
 	o->fd = fd;
 	memcpy(o->data, &h, sizeof(h));
-	if (fixed_len > 0)
+	if (fixed != NULL)
 		memcpy(o->data + sizeof(h), fixed, fixed_len);
 	if (tail_len > 0)
 		memcpy(o->data + sizeof(h) + fixed_len, tail, tail_len);
