@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "context.h"
+#include "names.h"
 #include "rpc.h"
 
 #define CONTEXT_TIMEOUT_MS 5000
@@ -183,7 +184,7 @@ context_take(struct sup *s, const char *name, const char *path,
 	char *where;
 
 	if (path == NULL) {
-		o->host = xstrdup(OPTIONS_DEFAULT_HOST);
+		o->host = xstrdup(HOST_DEFAULT);
 		context_end(s, EX_OK, NULL);
 		return;
 	}
@@ -301,7 +302,7 @@ context_resolve(struct options *o)
 	    (o->context == NULL &&
 		(x.dirfd == -1 ||
 		    faccessat(x.dirfd, CONTEXT_FILE, F_OK, 0) == -1)))
-		o->host = xstrdup(OPTIONS_DEFAULT_HOST);
+		o->host = xstrdup(HOST_DEFAULT);
 	else if (x.dir == NULL) {
 		fprintf(stderr,
 		    "wharfd: DOCKER_CONTEXT is set, and neither "

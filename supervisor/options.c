@@ -9,15 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "log.h"
+#include "names.h"
 #include "options.h"
-
-#define NAME_MAX_LEN 100
 
 enum {
 	OPT_NAME = 256,
@@ -96,15 +94,6 @@ options_set(char **p, const char *s)
 	*p = xstrdup(s);
 }
 
-static bool
-name_is_valid(const char *s)
-{
-	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-");
-
-	return (n > 0 && s[n] == '\0' && strchr("_.-", s[0]) == NULL &&
-	    strchr("_.-", s[n - 1]) == NULL && n <= NAME_MAX_LEN);
-}
-
 char *
 options_name_from_dir(const char *dir)
 {
@@ -134,49 +123,14 @@ options_name_from_dir(const char *dir)
 	return (name);
 }
 
-/* What is not served, in words. */
-static const char *
-host_kind(const char *h)
-{
-	static const struct {
-		const char *prefix;
-		const char *kind;
-	} kinds[] = { { "ssh://", "ssh" }, { "tcp://", "tcp" },
-		{ "http://", "tcp" }, { "https://", "tcp" },
-		{ "npipe://", "a Windows pipe" }, { "fd://", "fd" },
-		{ "unix://", "a path that is not absolute" } };
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strncmp(h, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
-			return (kinds[i].kind);
-	return ("another form");
-}
-
 int
 options_engine_host(const char *where, const char *given, char **host)
 {
-	const char *h = given;
-	char esc[512];
+	char why[1024];
 
-	/* as docker reads both */
-	if (*h == '\0' || strcmp(h, "unix://") == 0)
-		h = OPTIONS_DEFAULT_HOST;
-	if (strncmp(h, "unix:///", 8) == 0 &&
-	    strlen(h + 7) < sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
-		*host = xstrdup(h);
+	if (host_parse(given, host, why, sizeof(why)) == 0)
 		return (0);
-	}
-	log_escape(esc, sizeof(esc), h, strlen(h));
-	if (strncmp(h, "unix:///", 8) == 0)
-		fprintf(stderr,
-		    "wharfd: %s: %s: too long for a socket's "
-		    "path\n",
-		    where, esc);
-	else
-		fprintf(stderr,
-		    "wharfd: %s: only unix:///path is served so "
-		    "far; %s is %s\n",
-		    where, esc, host_kind(h));
+	fprintf(stderr, "wharfd: %s: %s\n", where, why);
 	return (-1);
 }
 
@@ -384,16 +338,6 @@ options_libexec(void)
 		}
 	}
 	return (xstrdup(WHARF_LIBEXECDIR));
-}
-
-static bool
-path_has_dotdot(const char *path)
-{
-	for (const char *p = path; (p = strstr(p, "..")) != NULL; p += 2)
-		if ((p == path || p[-1] == '/') &&
-		    (p[2] == '/' || p[2] == '\0'))
-			return (true);
-	return (false);
 }
 
 /* The Dockerfile's path below the directory. */

@@ -53,12 +53,10 @@ void options_free(struct options *o);
  */
 char *options_name_from_dir(const char *dir);
 
-#define OPTIONS_DEFAULT_HOST "unix:///var/run/docker.sock"
-
 /*
- * The engine's address as docker writes it.  Only unix sockets are served:
- * others give an error that begins with `where` (text for a terminal).  0 and
- * *host (the caller frees), or -1 after saying why.
+ * The engine's address as docker writes it (names.h).  Only unix sockets are
+ * served: others give an error that begins with `where` (text for a terminal).
+ * 0 and *host (the caller frees), or -1 after saying why.
  */
 int options_engine_host(const char *where, const char *given, char **host);
 

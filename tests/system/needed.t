@@ -24,6 +24,7 @@ MAY = {
     "wharf-push": BASE | SANDBOX | {"archive", "cjson", "md"},
     "wharf-plan": BASE | SANDBOX | {"cjson", "md"},
     "wharf-control": BASE | SANDBOX,
+    "wharf-config": BASE | SANDBOX | {"yaml", "cjson", "md"},
 }
 MUST = {"wharf-engine": {"curl"}, "wharf-image": {"archive"},
         "wharf-push": {"archive"}}

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "buf.h"
+#include "names.h"
 #include "supervisor/options.h"
 
 #define ARGS_MAX 24
@@ -421,7 +422,7 @@ test_docker_host(void **state)
 		const char *says;
 	} rows[] = {
 		{ "unix:///run/e.sock", "unix:///run/e.sock", NULL },
-		{ "unix://", OPTIONS_DEFAULT_HOST, NULL },
+		{ "unix://", HOST_DEFAULT, NULL },
 		{ "unix://run/e.sock", NULL, "is a path that is not absolute" },
 		{ "tcp://10.0.0.1:2376", NULL,
 		    "only unix:///path is served so far; tcp://10.0.0.1:2376 "
