@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "context.h"
@@ -50,11 +51,30 @@ serve_dial(const char *host)
 	return (-1);
 }
 
+/*
+ * As the entry point of a container: the restart policy starts it anew, which
+ * mounts the file that is there then.
+ */
+static void
+serve_check_stale(struct sup *s, const char *host, int errnum)
+{
+	if (!stale_is(&s->stale, host + strlen("unix://"), errnum,
+		mono_now()) ||
+	    getpid() != 1 || s->phase != SUP_RUNS)
+		return;
+	log_warnx("%s is a stale socket file: it is mounted by itself, and no "
+		  "engine will answer there again; mount its directory instead",
+	    host);
+	stop_begin(s, EX_TEMPFAIL);
+}
+
 static void
 serve_on_dial(struct child *c, struct frame *f)
 {
-	int fd = serve_dial(c->sup->opt->host), e = errno;
+	const char *host = c->sup->opt->host;
+	int fd = serve_dial(host), e = errno;
 
+	serve_check_stale(c->sup, host, fd == -1 ? e : 0);
 	if (fd == -1)
 		rpc_answer_err(c->ch, f->head.id, ERR_ENGINE, e, strerror(e));
 	else

@@ -12,6 +12,7 @@
 #include "loop.h"
 #include "options.h"
 #include "policy.h"
+#include "stale.h"
 
 #define SUP_ROLES_MAX 6
 #define MANIFEST_SIZE (256ll * 1024 * 1024) /* sparse: pages used count */
@@ -96,6 +97,7 @@ struct sup {
 	uint32_t last_route;
 	struct sticky *stickies;
 	struct root root;
+	struct stale stale; /* the engine's socket */
 	int manifest_fd;
 	int counter_fd;
 	int listener;
