@@ -160,13 +160,17 @@ desk_configure(struct desk *d)
 	d->mem = (struct conf_mem) { .kind = MEM_COUNTER,
 		.size = sizeof(d->counter),
 		.map = &d->counter };
-	c->services = &d->service;
+	d->services[0] = &d->service;
+	c->services = d->services;
 	c->nservices = 1;
-	c->engines = &d->engine;
+	d->engines[0] = &d->engine;
+	c->engines = d->engines;
 	c->nengines = 1;
-	c->roots = &d->root;
+	d->roots[0] = &d->root;
+	c->roots = d->roots;
 	c->nroots = 1;
-	c->mems = &d->mem;
+	d->mems[0] = &d->mem;
+	c->mems = d->mems;
 	c->nmems = 1;
 }
 

@@ -21,6 +21,10 @@ struct desk {
 	struct conf_engine engine;
 	struct conf_root root;
 	struct conf_mem mem;
+	struct conf_service *services[1];
+	struct conf_engine *engines[1];
+	struct conf_root *roots[1];
+	struct conf_mem *mems[1];
 	uint64_t counter;
 	bool silent[PROC_MAX]; /* does not answer STATUS */
 	bool down;             /* the supervisor says that plan is */

@@ -155,9 +155,12 @@ bench_new(size_t nservices)
 			    .container = i == 0 ? app : app2 };
 	b->engine = (struct conf_engine) { .name = name, .host = host };
 	b->w.ops = &plan_ops;
-	b->w.conf.services = b->services;
+	for (size_t i = 0; i < 2; i++)
+		b->service_list[i] = &b->services[i];
+	b->engine_list[0] = &b->engine;
+	b->w.conf.services = b->service_list;
 	b->w.conf.nservices = nservices;
-	b->w.conf.engines = &b->engine;
+	b->w.conf.engines = b->engine_list;
 	b->w.conf.nengines = 1;
 	b->watch_gen = 1;
 	bench_connect(b);

@@ -24,7 +24,9 @@ struct got {
 struct bench {
 	struct worker w;
 	struct conf_service services[2];
+	struct conf_service *service_list[2];
 	struct conf_engine engine;
+	struct conf_engine *engine_list[1];
 	struct channel *sup;
 	struct got got[BENCH_FRAMES]; /* all but TAKE and EVENT */
 	size_t n;

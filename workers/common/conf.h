@@ -1,5 +1,6 @@
 /*
- * Configuration frames into struct conf (worker.h).  Worker start-up only.
+ * Configuration frames into struct conf (worker.h): of a worker that starts,
+ * and what a reload changes in one that serves.
  */
 #ifndef WHARF_CONF_H
 #define WHARF_CONF_H
@@ -11,5 +12,14 @@
  * a log line when the frame says what cannot be.
  */
 int conf_take(struct conf *c, struct frame *f);
+
+/*
+ * The same in a worker that serves: no new rights come with it.  What is
+ * dropped leaves its array at once and lives until conf_forget().
+ */
+int conf_change(struct conf *c, struct frame *f);
+
+/* Free what was dropped: close its directories, unmap its memory. */
+void conf_forget(struct conf *c);
 
 #endif

@@ -37,6 +37,8 @@
 #define CAP(c) (1ULL << (c))
 #define GIB    (1024ULL * 1024 * 1024)
 
+#define MANIFEST_SPACE (256ULL * 1024 * 1024) /* the supervisor's memfds */
+
 #if SANDBOX_ASAN
 /*
  * At exit the leak checker starts a thread and traces the process, which the
@@ -197,17 +199,34 @@ limit(int what, rlim_t most)
 	return (setrlimit(what, &rl));
 }
 
+/*
+ * Address space.  Most of what push maps are manifests, shared and sparse, one
+ * for each service, retired ones beside those of a reload; private memory has
+ * a limit of its own.
+ */
+static rlim_t
+limit_space(const struct sandbox_spec *spec)
+{
+	rlim_t most = (sandbox_role_reads(spec->role) ? 8 : 4) * GIB;
+
+	if (spec->role == PROC_PUSH)
+		most += 2 * SERVICES_MAX * MANIFEST_SPACE;
+	return (most);
+}
+
 static int
 enter_limits(const struct sandbox_spec *spec)
 {
-	bool reads = sandbox_role_reads(spec->role);
+	rlim_t data = (sandbox_role_reads(spec->role) ? 8 : 4) * GIB;
 	rlim_t files = 256 + 2 * spec->nroots;
 
 	if (spec->role == PROC_CONTROL || spec->role == PROC_PLAN)
 		files = 512; /* clients; manifests on their way */
 	if (limit(RLIMIT_CORE, 0) == -1 || limit(RLIMIT_NPROC, 0) == -1 ||
 	    limit(RLIMIT_NOFILE, files) == -1 ||
-	    (!SANDBOX_ASAN && limit(RLIMIT_AS, (reads ? 8 : 4) * GIB) == -1)) {
+	    (!SANDBOX_ASAN &&
+		(limit(RLIMIT_AS, limit_space(spec)) == -1 ||
+		    limit(RLIMIT_DATA, data) == -1))) {
 		log_warn("setrlimit");
 		return (-1);
 	}

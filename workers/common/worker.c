@@ -58,8 +58,8 @@ worker_fence(struct start *st, struct buf *facts)
 	int r;
 
 	for (size_t i = 0; i < c->nroots; i++)
-		if (c->roots[i].fd != -1)
-			fds[spec.nroots++] = c->roots[i].fd;
+		if (c->roots[i]->fd != -1)
+			fds[spec.nroots++] = c->roots[i]->fd;
 	r = sandbox_enter(&spec, &report);
 	if (r == 0)
 		sandbox_report_fields(&report, facts);
@@ -123,6 +123,40 @@ worker_configure(struct start *st, struct frame *f)
 		fatalx("bad configuration in %s", f->def->name);
 }
 
+/* A reload: what changes, and at its end that it was taken. */
+static void
+worker_reconfigure(struct worker *w, struct frame *f)
+{
+	if (f->head.type != MSG_CONF_END) {
+		/* a successor gets all of it anew */
+		if (conf_change(&w->conf, f) == -1)
+			fatalx("bad change of configuration in %s",
+			    f->def->name);
+		return;
+	}
+	if (w->ops->reconf != NULL)
+		w->ops->reconf(w);
+	conf_forget(&w->conf);
+	channel_send(w->ch, MSG_CONF_TAKEN, 0, 0, frame_fixed(f), NULL, 0, -1);
+}
+
+static bool
+worker_is_conf(unsigned type)
+{
+	switch (type) {
+	case MSG_CONF_ENGINE:
+	case MSG_CONF_ROOT:
+	case MSG_CONF_SERVICE:
+	case MSG_CONF_MEM:
+	case MSG_CONF_LISTENER:
+	case MSG_CONF_DROP:
+	case MSG_CONF_END:
+		return (true);
+	default:
+		return (false);
+	}
+}
+
 static void
 worker_stop(struct worker *w)
 {
@@ -168,6 +202,8 @@ worker_on_frame(void *arg, struct frame *f)
 		    -1);
 	else if (f->head.type == MSG_STOP)
 		worker_stop(w);
+	else if (worker_is_conf(f->head.type))
+		worker_reconfigure(w, f);
 	else
 		worker_dispatch(w, f);
 }

@@ -4,6 +4,10 @@
  * A worker is started with its channel on fd 3 and its log on fd 2.  It reads
  * INIT and CONF_* frames, runs `setup` with its start-up rights, enters its
  * sandbox, reports READY and runs `start`.
+ *
+ * A reload changes the configuration of a worker that serves: elements are
+ * added, services retired, elements dropped, until CONF_END.  Then `reconf`
+ * is called, and CONF_TAKEN says that all of it is so.
  */
 #ifndef WHARF_WORKER_H
 #define WHARF_WORKER_H
@@ -59,16 +63,24 @@ struct conf_mem {
 	void *map; /* shared, read and write */
 };
 
+/* What a reload has dropped; freed when the worker has let go of it. */
+struct conf_gone;
+
+/*
+ * The elements are allocated one by one: a pointer to one stays valid until
+ * the `reconf` in which it is not found in its array any more has returned.
+ */
 struct conf {
 	char *run; /* UUID of this run of wharfd */
-	struct conf_engine *engines;
+	struct conf_engine **engines;
 	size_t nengines;
-	struct conf_root *roots;
+	struct conf_root **roots;
 	size_t nroots;
-	struct conf_service *services;
+	struct conf_service **services;
 	size_t nservices;
-	struct conf_mem *mems;
+	struct conf_mem **mems;
 	size_t nmems;
+	struct conf_gone *gone;
 	int listener;     /* control: the listening socket, else -1 */
 	char *docker_dir; /* config: where config.json is, for messages */
 	char *context;    /* config: the context asked for, or NULL */
@@ -93,6 +105,11 @@ struct worker_ops {
 	 * once.
 	 */
 	void (*stop)(struct worker *w);
+	/*
+	 * w->conf has changed: take what is new, see which services are
+	 * retired, let go of what is not there any more.  May be NULL.
+	 */
+	void (*reconf)(struct worker *w);
 	/* handlers, ended by MSG_NONE */
 	const struct worker_handler *handlers;
 };
@@ -122,6 +139,9 @@ const struct conf_root *conf_root(const struct conf *c, uint32_t tree);
 const struct conf_engine *conf_engine(const struct conf *c, uint32_t id);
 const struct conf_mem *conf_mem(const struct conf *c, enum mem_kind kind,
     uint32_t service);
+
+/* True for a service that is to be ended. */
+bool conf_is_retired(const struct conf_service *s);
 
 /*
  * Send an event to control.  `fields` may be

@@ -95,8 +95,8 @@ command_knows(const struct control *ct, const struct field *name)
 	const struct conf *conf = &ct->w->conf;
 
 	for (size_t i = 0; i < conf->nservices; i++)
-		if (strlen(conf->services[i].name) == name->len &&
-		    memcmp(conf->services[i].name, name->str, name->len) == 0)
+		if (strlen(conf->services[i]->name) == name->len &&
+		    memcmp(conf->services[i]->name, name->str, name->len) == 0)
 			return (true);
 	return (false);
 }

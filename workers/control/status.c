@@ -263,8 +263,8 @@ stand_in_engine(struct part *p, struct buf *b)
 
 	for (size_t i = 0; i < c->nengines; i++) {
 		b->len = 0;
-		fields_add_str(b, F_NAME, c->engines[i].name);
-		fields_add_str(b, F_HOST, c->engines[i].host);
+		fields_add_str(b, F_NAME, c->engines[i]->name);
+		fields_add_str(b, F_HOST, c->engines[i]->host);
 		fields_add_str(b, F_STATE, "unknown");
 		part_add(p, STATUS_ENGINE, b->data, b->len);
 	}
@@ -277,7 +277,7 @@ stand_in_watch(struct part *p, struct buf *b)
 
 	for (size_t i = 0; i < c->nroots; i++) {
 		b->len = 0;
-		fields_add_str(b, F_ROOT, c->roots[i].path);
+		fields_add_str(b, F_ROOT, c->roots[i]->path);
 		part_add(p, STATUS_TREE, b->data, b->len);
 	}
 }
@@ -290,8 +290,8 @@ stand_in_plan(struct part *p, struct buf *b)
 
 	for (size_t i = 0; i < c->nservices; i++) {
 		b->len = 0;
-		e = conf_engine(c, c->services[i].engine);
-		fields_add_str(b, F_NAME, c->services[i].name);
+		e = conf_engine(c, c->services[i]->engine);
+		fields_add_str(b, F_NAME, c->services[i]->name);
 		if (e != NULL)
 			fields_add_str(b, F_ENGINE, e->name);
 		fields_add_bool(b, F_IN_STEP, false);

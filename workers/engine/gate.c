@@ -73,10 +73,10 @@ engine_service_by_labels(const struct engine *e, const char *name,
 	if (strcmp(role, "app") != 0 && strcmp(role, "stage") != 0)
 		return (NULL);
 	for (size_t i = 0; i < c->nservices; i++)
-		if (c->services[i].engine == e->conf->instance &&
-		    strcmp(c->services[i].name, name) == 0 &&
-		    strcmp(c->services[i].dir, dir) == 0)
-			return (&c->services[i]);
+		if (c->services[i]->engine == e->conf->instance &&
+		    strcmp(c->services[i]->name, name) == 0 &&
+		    strcmp(c->services[i]->dir, dir) == 0)
+			return (c->services[i]);
 	return (NULL);
 }
 

@@ -30,7 +30,7 @@ plan_start(struct worker *w)
 	p->jobs = (uint64_t)w->generation * 1000000;
 	for (size_t i = 0; i < p->n; i++) {
 		p->services[i].w = w;
-		p->services[i].conf = &w->conf.services[i];
+		p->services[i].conf = w->conf.services[i];
 		p->services[i].manifest_fd = -1;
 		batch_take(&p->services[i]);
 	}

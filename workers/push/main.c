@@ -36,7 +36,7 @@ push_start(struct worker *w)
 
 	w->state = v;
 	for (size_t i = 0; i < w->conf.nservices; i++)
-		if (push_service_new(w, &v[i], &w->conf.services[i]) == -1)
+		if (push_service_new(w, &v[i], w->conf.services[i]) == -1)
 			return (-1);
 	return (0);
 }

@@ -396,7 +396,7 @@ watch_setup(struct worker *w)
 	for (size_t i = 0; i < st->nroots; i++) {
 		r = &st->roots[i];
 		r->w = w;
-		r->conf = &w->conf.roots[i];
+		r->conf = w->conf.roots[i];
 		r->ifd = -1;
 		TAILQ_INIT(&r->waits);
 		if (r->conf->fd == -1)
@@ -421,9 +421,9 @@ root_start(struct root *r, uint64_t max_watches)
 	r->tree->remote = r->remote;
 	r->tree->max_watches = max_watches;
 	for (size_t i = 0; i < c->nservices; i++)
-		if (c->services[i].tree == r->conf->tree)
-			watch_tree_subscribe(r->tree, c->services[i].service,
-			    c->services[i].dockerfile);
+		if (c->services[i]->tree == r->conf->tree)
+			watch_tree_subscribe(r->tree, c->services[i]->service,
+			    c->services[i]->dockerfile);
 	watch_tree_start(r->tree);
 	if (r->tree->gone)
 		root_tell_tree(r);
