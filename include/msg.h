@@ -198,6 +198,7 @@ struct msg_batch {
 
 #define TREE_SCANNED   0x1 /* the present generation has read it all */
 #define TREE_ROOT_GONE 0x2
+#define TREE_HELD      0x4 /* a repository is being changed: actions wait */
 
 struct msg_watch_sync {
 	uint32_t flags; /* TREE_* */
@@ -359,7 +360,7 @@ enum status_kind {
 	STATUS_DAEMON = 1, /* RUN PID MODE VERSION */
 	STATUS_WORKER,    /* NAME INSTANCE PID GEN STATE RESTARTS LAST_* SB_* */
 	STATUS_ENGINE,    /* NAME HOST STATE API VERSION */
-	STATUS_TREE,      /* ROOT BACKEND SEEN UNREADABLE POLLED */
+	STATUS_TREE,      /* ROOT BACKEND SEEN UNREADABLE POLLED WHY */
 	STATUS_SERVICE,   /* NAME ENGINE IN_STEP WHY PENDING SET_ASIDE* */
 	STATUS_CONTAINER, /* of the service before it: CONTAINER_ID NAME IMAGE
 			     TRANSPORT WHY IN_STEP */

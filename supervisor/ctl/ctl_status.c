@@ -68,6 +68,7 @@ static const struct ctl_key tree_keys[] = {
 	{ F_SEEN, ABSENT_ZERO },
 	{ F_UNREADABLE, ABSENT_ZERO },
 	{ F_POLLED, ABSENT_ZERO },
+	{ F_WHY, ABSENT_NULL },
 	{ F_NONE },
 };
 

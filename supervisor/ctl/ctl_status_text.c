@@ -206,6 +206,8 @@ table_add_tree(struct table *tb, const struct fields *t)
 	row[2] = cell_count(t, F_SEEN, "seen");
 	row[3] = cell_count(t, F_UNREADABLE, "unreadable");
 	row[4] = cell_count(t, F_POLLED, "polled");
+	if (fields_count(t, F_WHY) > 0)
+		row[5] = cell_str(t, F_WHY);
 }
 
 static char *

@@ -8,7 +8,7 @@ STATUS = {"v", "run", "pid", "mode", "workers", "engines", "trees",
 WORKER = {"name", "instance", "pid", "gen", "state", "restarts", "last_exit",
           "last_down_us", "sandbox"}
 ENGINE = {"name", "host", "state", "api", "version"}
-TREE = {"root", "backend", "seen", "unreadable", "polled"}
+TREE = {"root", "backend", "seen", "unreadable", "polled", "why"}
 SERVICE = {"name", "engine", "in_step", "why", "pending", "set_aside",
            "containers", "last"}
 CONTAINER = {"id", "name", "image", "transport", "why", "in_step"}

@@ -97,6 +97,8 @@ make_daemon(struct status *s)
 	fields_add_str(&b, F_ROOT, "/srv/caf\xc3\xa9");
 	fields_add_str(&b, F_BACKEND, "inotify");
 	fields_add_u64(&b, F_SEEN, UINT64_MAX);
+	fields_add_u64(&b, F_POLLED, 3);
+	fields_add_str(&b, F_WHY, "mnt: a file system of nfs");
 	item(s, STATUS_TREE, &b);
 }
 

@@ -213,6 +213,34 @@ test_quiet_time(void **state)
 	bench_free(b);
 }
 
+/* While git changes the tree, steps wait: until it is done, or for 5 s. */
+static void
+test_held(void **state)
+{
+	struct push steps = { .needs = NEED_STEPS, .files = 1 };
+	struct bench *b = bench_up();
+
+	watch_tree(b, TREE_SCANNED | TREE_HELD, 1);
+	watch_batch(b, 0, 2, "package.json", NULL);
+	push_does(b, MSG_APPLY, steps);
+	bench_ms(b, 3000);
+	bench_quiet(b);
+	watch_tree(b, TREE_SCANNED, 2);
+	push_does(b, MSG_STEPS, OK);
+	bench_ms(b, 1000);
+	assert_true(plan_in_step(bench_service(b)));
+	/* a lock that stays */
+	watch_tree(b, TREE_SCANNED | TREE_HELD, 2);
+	watch_batch(b, 0, 3, "package.json", NULL);
+	push_does(b, MSG_APPLY, steps);
+	bench_ms(b, 4999);
+	bench_quiet(b);
+	bench_ms(b, 1);
+	push_does(b, MSG_STEPS, OK);
+	assert_true(plan_in_step(bench_service(b)));
+	bench_free(b);
+}
+
 static void
 test_restart(void **state)
 {
@@ -561,6 +589,7 @@ main(void)
 		cmocka_unit_test(test_leftovers),
 		cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_quiet_time),
+		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_restart_refused_climbs),
 		cmocka_unit_test(test_restart_once_on_a_slow_clock),

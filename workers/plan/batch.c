@@ -38,7 +38,7 @@ batch_forget(struct service *s)
 {
 	s->batch = s->applied = s->acked = 0;
 	s->upto = s->applied_upto = s->acked_upto = s->tree_upto = 0;
-	s->scanned = false;
+	s->scanned = s->held = false;
 	verbs_watch_restarted(s);
 }
 

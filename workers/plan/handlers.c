@@ -152,6 +152,7 @@ plan_on_tree(struct worker *w, struct frame *f)
 		batch_watch_is(s, f->head.generation);
 		s->tree_upto = m->changes;
 		s->root_gone = (m->flags & TREE_ROOT_GONE) != 0;
+		s->held = (m->flags & TREE_HELD) != 0;
 		if (m->flags & TREE_SCANNED)
 			s->scanned = true;
 		plan_next(s);

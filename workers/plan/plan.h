@@ -71,6 +71,7 @@ struct service {
 	/* the world */
 	bool engine_up;
 	bool root_gone;
+	bool held;          /* somebody is at work in the sources' repository */
 	bool scanned;       /* by the present watch generation */
 	uint32_t watch_gen; /* whose numbers these are; 0: none yet */
 	uint64_t tree_upto; /* number of the last change it told of */

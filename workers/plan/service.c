@@ -165,15 +165,18 @@ plan_announce(struct service *s)
 	buf_free(&b);
 }
 
-/* Actions wait for the tree to settle; true when they may start. */
+/*
+ * Actions wait for the tree to settle, and for git to be done with it; true
+ * when they may start.
+ */
 static bool
 plan_is_quiet(struct service *s)
 {
-	mono_t now = mono_now();
+	mono_t until = s->held ? s->hurry_at : s->quiet_at;
 
-	if (now.ns >= s->quiet_at.ns)
+	if (mono_now().ns >= until.ns)
 		return (true);
-	plan_wait_until(s, s->quiet_at);
+	plan_wait_until(s, until);
 	return (false);
 }
 
