@@ -30,6 +30,7 @@ enum {
 	OPT_TARGET,
 	OPT_BUILD_ARG,
 	OPT_VOLUME,
+	OPT_LOG,
 };
 
 static const struct option longopts[] = {
@@ -45,6 +46,7 @@ static const struct option longopts[] = {
 	{ "target", required_argument, NULL, OPT_TARGET },
 	{ "build-arg", required_argument, NULL, OPT_BUILD_ARG },
 	{ "volume", required_argument, NULL, OPT_VOLUME },
+	{ "log", required_argument, NULL, OPT_LOG },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -55,7 +57,8 @@ static const char usage[] =
     "              [--dockerfile FILE] [--target STAGE] "
     "[--build-arg K=V]...\n"
     "              [--sandbox on|trap|off] [--require-sandbox]\n"
-    "              [--max-restarts N] [--wrap WORKER=COMMAND] DIR\n"
+    "              [--max-restarts N] [--log text|json|syslog]\n"
+    "              [--wrap WORKER=COMMAND] DIR\n"
     "       wharfd --probe-sandbox [-j]\n";
 
 static int __attribute__((format(printf, 2, 3)))
@@ -150,6 +153,25 @@ options_sandbox(struct options *o, const char *s, int *code)
 }
 
 static int
+options_log(struct options *o, const char *s, int *code)
+{
+	if (log_format_by_name(s, &o->log) == -1)
+		return (options_fail(code,
+		    "--log: text, json or syslog, not '%s'", s));
+	return (0);
+}
+
+static int
+options_token(struct options *o, const char *s, int *code)
+{
+	if (!log_token_exists(s))
+		return (options_fail(code, "-D: one of %s, not '%s'",
+		    log_token_names(), s));
+	strings_add(&o->tokens, s);
+	return (0);
+}
+
+static int
 options_wrap(struct options *o, const char *s, int *code)
 {
 	const char *eq = strchr(s, '=');
@@ -224,6 +246,8 @@ options_long(struct options *o, int opt, const char *arg, int *code)
 	case OPT_VOLUME:
 		strings_add(&o->binds, arg);
 		return (0);
+	case OPT_LOG:
+		return (options_log(o, arg, code));
 	default:
 		fputs(usage, stderr);
 		*code = EX_USAGE;
@@ -267,8 +291,7 @@ options_short(struct options *o, int opt, const char *arg, int *code)
 		options_set(&o->socket, arg);
 		return (0);
 	case 'D':
-		strings_add(&o->tokens, arg);
-		return (0);
+		return (options_token(o, arg, code));
 	case 'e':
 		return (options_add_pair(&o->env, "-e", arg, code));
 	case 'p':

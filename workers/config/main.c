@@ -136,6 +136,7 @@ config_ask(struct worker *w, const char *path, rpc_cb cb)
 {
 	struct buf tail = { 0 };
 
+	log_debug("asks for %s", path);
 	fields_add_str(&tail, F_PATH, path);
 	if (rpc_ask(w->rpc, MSG_CONFIG_OPEN, 0, NULL, &tail, -1, cb, w) == 0)
 		fatalx("no channel");
@@ -194,6 +195,7 @@ config_find(struct worker *w, const char *name, const char *from)
 	c->name = name;
 	c->from = from;
 	SHA256Data((const uint8_t *)name, strlen(name), hash);
+	log_debug("context %s, named by %s", name, from);
 	c->path = xasprintf("contexts/meta/%s/meta.json", hash);
 	config_ask(w, c->path, config_on_meta);
 }

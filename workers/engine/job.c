@@ -330,6 +330,9 @@ static void
 job_start(struct job *j)
 {
 	j->running = true;
+	log_debug("%s for %s begins, container %.12s",
+	    msg_def(j->op->type)->name, proc_name(j->source),
+	    j->cid != NULL && j->cid[0] != '\0' ? j->cid : "-");
 	if (j->op->gated && !gate_knows(j->e->gate, j->cid, j->service))
 		job_http(j, "GET",
 		    engine_path(j->e, "/containers/%s/json", j->cid), NULL,

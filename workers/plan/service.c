@@ -22,9 +22,32 @@ plan_wait_until(struct service *s, mono_t when)
 	loop_timer_set(s->w->loop, &s->timer, when, plan_on_timer, s);
 }
 
+static const char *
+op_name(enum plan_op op)
+{
+	static const char *const names[] = {
+		[OP_LIST] = "list containers",
+		[OP_ATTACH] = "attach",
+		[OP_BUILD] = "build",
+		[OP_REPLACE] = "replace the container",
+		[OP_START] = "start",
+		[OP_INSPECT] = "inspect",
+		[OP_RECHECK] = "inspect on a hint",
+		[OP_APPLY] = "push",
+		[OP_STEPS] = "repeat steps",
+		[OP_RESTART] = "restart",
+		[OP_REMOVE] = "remove the container",
+	};
+
+	if (op <= OP_NONE || op >= sizeof(names) / sizeof(names[0]))
+		return ("nothing");
+	return (names[op]);
+}
+
 void
 plan_op_begin(struct service *s, enum plan_op op)
 {
+	log_debug("%s: %s", s->conf->name, op_name(op));
 	s->op = op;
 	s->job_id = 0;
 	s->op_began = mono_now();
