@@ -61,17 +61,38 @@ static const char usage[] =
     "              [--wrap WORKER=COMMAND] DIR\n"
     "       wharfd --probe-sandbox [-j]\n";
 
+/* A line for a terminal: names are the shell's, and may be anybody's. */
+static void __attribute__((format(printf, 1, 0)))
+options_say(const char *fmt, va_list ap)
+{
+	char text[PATH_MAX + 256], esc[2 * sizeof(text)];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fprintf(stderr, "wharfd: %s\n",
+	    log_escape(esc, sizeof(esc), text, strlen(text)));
+}
+
 static int __attribute__((format(printf, 2, 3)))
 options_fail(int *code, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "wharfd: ");
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	options_say(fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	*code = EX_USAGE;
+	return (-1);
+}
+
+static int __attribute__((format(printf, 2, 3)))
+options_no_input(int *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	options_say(fmt, ap);
+	va_end(ap);
+	*code = EX_NOINPUT;
 	return (-1);
 }
 
@@ -306,15 +327,31 @@ options_short(struct options *o, int opt, const char *arg, int *code)
 	}
 }
 
+/* getopt's complaint, about the option or about what it lacks. */
+static int
+options_unknown(const char *word, int *code)
+{
+	char letter[] = { '-', (char)optopt, '\0' };
+
+	if (optopt > ' ' && optopt < 0x7f) /* in the middle of a word, maybe */
+		word = letter;
+	options_fail(code, "%s: unknown, or used wrongly", word);
+	fputs(usage, stderr);
+	return (-1);
+}
+
 static int
 options_getopt(struct options *o, int argc, char **argv, int *code)
 {
 	bool after_v = false;
 	int c, r;
 
+	opterr = 0; /* its words would show what was given as it is */
 	optind = 0; /* glibc: start anew, whatever was parsed before */
 	while ((c = getopt_long(argc, argv, "-dnvVjs:D:e:p:", longopts,
 		    NULL)) != -1) {
+		if (c == '?')
+			return (options_unknown(argv[optind - 1], code));
 		r = c == 1 ? options_operand(o, optarg, after_v, code) :
 			     options_short(o, c, optarg, code);
 		if (r == -1)
@@ -379,10 +416,8 @@ options_dockerfile(struct options *o, int *code)
 	path = xasprintf("%s/%s", o->dir, o->dockerfile);
 	r = stat(path, &st);
 	if (r == -1 || !S_ISREG(st.st_mode)) {
-		fprintf(stderr, "wharfd: %s: %s\n", path,
+		r = options_no_input(code, "%s: %s", path,
 		    r == -1 ? strerror(errno) : "not a file");
-		*code = EX_NOINPUT;
-		r = -1;
 	}
 	free(path);
 	return (r);
@@ -395,10 +430,9 @@ options_dir(struct options *o, int *code)
 	struct stat st;
 
 	if (real == NULL || stat(real, &st) == -1 || !S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "wharfd: %s: %s\n", o->dir,
+		options_no_input(code, "%s: %s", o->dir,
 		    real == NULL ? strerror(errno) : "not a directory");
 		free(real);
-		*code = EX_NOINPUT;
 		return (-1);
 	}
 	free(o->dir);

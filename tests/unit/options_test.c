@@ -540,6 +540,16 @@ test_socket(void **state)
 
 #define TEST(t) cmocka_unit_test_setup(t, each)
 
+/* Words may be anybody's: file names of a script, say. */
+static void
+nothing_raw_is_said(void **state)
+{
+	bad("--b\x1b[31m", EX_USAGE, "--b\\x1b[31m");
+	bad("-\x9b", EX_USAGE, "\\x9b");
+	bad("-d /no\x1bpe", EX_NOINPUT, "/no\\x1bpe");
+	bad("-d --name x\ny /", EX_USAGE, "x\\x0ay");
+}
+
 int
 main(void)
 {
@@ -560,6 +570,7 @@ main(void)
 		TEST(test_docker_context),
 		TEST(test_api_version),
 		TEST(test_socket),
+		cmocka_unit_test(nothing_raw_is_said),
 	};
 
 	return (cmocka_run_group_tests(tests, set_up, tear_down));
