@@ -43,8 +43,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.name = web,
 		.dir = dir,
 		.image = image };
+	struct conf_service *services = &service;
 	struct conf_engine conf = { 0 };
-	struct worker w = { .conf = { .services = &service, .nservices = 1 } };
+	struct worker w = { .conf = { .services = &services, .nservices = 1 } };
 	struct engine *e = xcalloc(1, sizeof(*e));
 	struct buf json = { .len = size };
 	struct channel *plan;
@@ -66,8 +67,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json.data = xreallocarray(NULL, size + 1, 1);
 	if (size > 0)
 		memcpy(json.data, data, size);
-	gate_check(e, &json, &service);
-	gate_check_image(e, &json, &service);
+	gate_check(&json, &service);
+	gate_check_image(&json, &service);
 	gate_image_has_other_tags(&json, &service);
 	free(engine_message(&json));
 	buf_free(&json);

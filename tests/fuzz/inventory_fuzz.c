@@ -60,9 +60,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.dir = dir,
 		.image = image,
 		.container = web };
-	struct worker w = { .conf = { .services = &conf, .nservices = 1 } };
+	struct conf_service *services = &conf;
+	struct worker w = { .conf = { .services = &services, .nservices = 1 } };
 	struct service *s = xcalloc(1, sizeof(*s));
-	struct plan plan = { .w = &w, .services = s, .n = 1 };
+	struct plan plan = { .w = &w, .services = &s, .n = 1 };
 	struct eng_answer a = { .status = 200,
 		.error = "",
 		.id = "",
