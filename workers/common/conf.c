@@ -164,7 +164,12 @@ conf_take(struct conf *c, struct frame *f)
 	case MSG_CONF_CONTEXT:
 		c->docker_dir = fields_dup(&f->tail, F_DIR);
 		c->context = fields_dup(&f->tail, F_NAME);
-		return (c->docker_dir != NULL ? 0 : -1);
+		c->host = fields_dup(&f->tail, F_HOST);
+		return (0);
+	case MSG_CONF_FILE:
+		c->file = fields_dup(&f->tail, F_PATH);
+		c->file_fd = frame_take_fd(f);
+		return (c->file != NULL ? 0 : -1);
 	default:
 		return (-1);
 	}

@@ -226,14 +226,15 @@ worker_main(int argc, char **argv, const struct worker_ops *ops)
 		.frame = worker_on_frame,
 		.end = worker_on_end,
 	};
-	struct worker w = { .ops = ops, .conf.listener = -1 };
+	struct worker w = { .ops = ops,
+		.conf.listener = -1,
+		.conf.file_fd = -1 };
 	struct start st = { .w = &w };
 	int code;
 
 	log_init(proc_name(ops->role), 0);
 	if (argc > 1)
 		fatalx("started by wharfd only; see wharfd(8)");
-	log_to_supervisor();
 	/* a terminal's ^C is for the supervisor, which then stops us */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

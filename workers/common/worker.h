@@ -84,6 +84,9 @@ struct conf {
 	int listener;     /* control: the listening socket, else -1 */
 	char *docker_dir; /* config: where config.json is, for messages */
 	char *context;    /* config: the context asked for, or NULL */
+	char *host;       /* config: DOCKER_HOST, or NULL */
+	char *file;       /* config: the file to read, absolute, or NULL */
+	int file_fd;      /* and the file, else -1 */
 };
 
 struct worker;

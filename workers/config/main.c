@@ -2,247 +2,317 @@
  * wharf-config: reads configuration files, once, and is then ended.
  *
  * It opens nothing and sees no file system: it asks the supervisor for files
- * by name.  Today it tells which engine docker's contexts mean.
+ * by name.  With CONF_FILE it reads wharfd.yaml and what that includes, and
+ * finds each engine's address; without, it tells which engine docker's
+ * contexts mean.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include <sha2.h>
-
 #include "workers/common/worker.h"
-#include "workers/shared/json.h"
+#include "workers/config/config.h"
+#include "workers/config/docker_context.h"
+#include "workers/config/ydoc.h"
 
-#define CONFIG_MAX (1024 * 1024) /* bytes of a file */
-
-struct config {
-	const char *name; /* the context */
-	const char *from; /* who names it */
-	char *path;       /* of its meta.json, below docker's directory */
+struct state {
+	struct worker *w;
+	struct config *c;
+	size_t engine; /* whose address is being looked for */
 };
 
-static void __attribute__((format(printf, 3, 4)))
-config_fail(struct worker *w, int code, const char *fmt, ...)
+static void main_next_file(struct state *st);
+static void main_next_engine(struct state *st);
+
+/* Answers. */
+
+static void
+main_send(struct worker *w, enum msg_type type, const void *fixed,
+    const struct buf *tail)
+{
+	channel_send(w->ch, type, 0, 0, fixed, tail->data, tail->len, -1);
+}
+
+static void
+main_done(struct worker *w, int code)
+{
+	struct msg_num m = { .n = (uint64_t)code };
+
+	channel_send(w->ch, MSG_CONFIG_DONE, 0, 0, &m, NULL, 0, -1);
+}
+
+static void
+main_send_error(struct worker *w, int code, const char *text)
 {
 	struct msg_num m = { .n = (uint64_t)code };
 	struct buf tail = { 0 };
-	char text[1024];
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	fields_add_str(&tail, F_ERROR, text);
-	channel_send(w->ch, MSG_CONFIG_HOST, 0, 0, &m, tail.data, tail.len, -1);
+	main_send(w, MSG_CONFIG_ERROR, &m, &tail);
 	buf_free(&tail);
 }
 
-/* An engine's address; path NULL: the built-in context. */
 static void
-config_answer(struct worker *w, const char *name, const char *path,
-    const char *host)
+main_send_errors(struct state *st)
 {
-	struct msg_num m = { .n = EX_OK };
-	struct buf tail = { 0 };
-	char *full;
+	const struct config *c = st->c;
 
-	fields_add_str(&tail, F_NAME, name);
-	fields_add_str(&tail, F_HOST, host);
-	if (path != NULL) {
-		full = xasprintf("%s/%s", w->conf.docker_dir, path);
-		fields_add_str(&tail, F_PATH, full);
-		free(full);
-	}
-	channel_send(w->ch, MSG_CONFIG_HOST, 0, 0, &m, tail.data, tail.len, -1);
+	for (size_t i = 0; i < c->nerrors; i++)
+		main_send_error(st->w, c->errors[i].code, c->errors[i].text);
+	main_done(st->w, c->errors[0].code);
+}
+
+static void
+main_send_global(struct worker *w, const struct config_global *g)
+{
+	struct msg_config_global m = { .has = g->has,
+		.sandbox = g->sandbox,
+		.require_sandbox = g->require_sandbox,
+		.max_restarts = g->max_restarts,
+		.log = g->log };
+	struct buf tail = { 0 };
+
+	if (g->socket != NULL)
+		fields_add_str(&tail, F_SOCKET, g->socket);
+	main_send(w, MSG_CONFIG_GLOBAL, &m, &tail);
 	buf_free(&tail);
 }
 
-/* Files. */
-
-static int
-config_read(int fd, struct buf *b)
+static void
+main_send_engine(struct worker *w, const struct config_engine *e)
 {
-	ssize_t n;
+	struct buf tail = { 0 };
 
-	for (;;) {
-		n = read(fd, buf_reserve(b, 4096), 4096);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ((int)n);
-		b->len += (size_t)n;
-		if (b->len > CONFIG_MAX) {
-			errno = EFBIG;
-			return (-1);
+	fields_add_str(&tail, F_NAME, e->name);
+	fields_add_str(&tail, F_HOST, e->host);
+	if (e->api != NULL)
+		fields_add_str(&tail, F_API, e->api);
+	main_send(w, MSG_CONFIG_ENGINE, NULL, &tail);
+	buf_free(&tail);
+}
+
+static void
+main_add_list(struct buf *b, enum field_key key, const struct config_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		fields_add_str(b, key, l->v[i]);
+}
+
+static void
+main_send_service(struct state *st, const struct config_service *s)
+{
+	struct msg_config_service m = { .engine = s->index,
+		.flags = s->keep ? SERVICE_KEEP : 0 };
+	struct buf tail = { 0 };
+
+	fields_add_str(&tail, F_NAME, s->name);
+	fields_add_str(&tail, F_DIR, s->dir);
+	fields_add_str(&tail, F_DOCKERFILE, s->dockerfile);
+	fields_add_str(&tail, F_IMAGE, s->image);
+	fields_add_str(&tail, F_CONTAINER, s->container);
+	if (s->target != NULL)
+		fields_add_str(&tail, F_TARGET, s->target);
+	if (s->network != NULL)
+		fields_add_str(&tail, F_NETWORK, s->network);
+	main_add_list(&tail, F_ENV, &s->env);
+	main_add_list(&tail, F_PORT, &s->ports);
+	main_add_list(&tail, F_BIND, &s->binds);
+	main_add_list(&tail, F_BUILD_ARG, &s->build_args);
+	fields_add_str(&tail, F_PATH, st->c->files[s->pos.file].path);
+	fields_add_u64(&tail, F_LINE, s->pos.line);
+	main_send(st->w, MSG_CONFIG_SERVICE, &m, &tail);
+	buf_free(&tail);
+}
+
+static void
+main_send_config(struct state *st)
+{
+	const struct config *c = st->c;
+
+	main_send_global(st->w, &c->global);
+	for (size_t i = 0; i < c->nengines; i++)
+		main_send_engine(st->w, &c->engines[i]);
+	for (size_t i = 0; i < c->nservices; i++)
+		main_send_service(st, &c->services[i]);
+	main_done(st->w, EX_OK);
+}
+
+/* Engines, one after another. */
+
+static void
+main_on_engine(void *arg, const struct docker_engine *e)
+{
+	struct state *st = arg;
+	const struct config_engine *en = &st->c->engines[st->engine];
+	char *key, *from;
+
+	if (e->error != NULL) {
+		key = xasprintf("engines.%s", en->name);
+		config_error(st->c, &en->pos, e->code, key, "%s", e->error);
+		free(key);
+	} else {
+		from = e->path != NULL ?
+		    xasprintf("context \"%s\" (%s)", e->name, e->path) :
+		    xasprintf("context \"%s\"", e->name);
+		config_set_host(st->c, st->engine, e->host, from);
+		free(from);
+	}
+	st->engine++;
+	main_next_engine(st);
+}
+
+static void
+main_find_engine(struct state *st, const struct config_engine *e)
+{
+	const struct conf *conf = &st->w->conf;
+	char *where = config_where(st->c, &e->pos);
+
+	if (e->context != NULL)
+		docker_context_find(st->w, e->context, where, main_on_engine,
+		    st);
+	else
+		docker_context_find(st->w, conf->context, "DOCKER_CONTEXT",
+		    main_on_engine, st);
+	free(where);
+}
+
+static void
+main_next_engine(struct state *st)
+{
+	const char *host = st->w->conf.host;
+	const struct config_engine *e;
+
+	for (; st->engine < st->c->nengines; st->engine++) {
+		e = &st->c->engines[st->engine];
+		if (e->host != NULL)
+			config_set_host(st->c, st->engine, e->host, "host");
+		else if (e->context == NULL && host != NULL)
+			config_set_host(st->c, st->engine, host, "DOCKER_HOST");
+		else {
+			main_find_engine(st, e);
+			return;
 		}
 	}
+	config_sort_errors(st->c);
+	if (st->c->nerrors > 0)
+		main_send_errors(st);
+	else
+		main_send_config(st);
 }
 
-/* Docker takes an empty file for an empty object. */
-static bool
-config_is_blank(const struct buf *b)
+/* Files, one after another. */
+
+/* A file that is too long is read as far as it takes to see that. */
+static int
+main_read(int fd, struct buf *b)
 {
-	for (size_t i = 0; i < b->len; i++)
-		if (strchr(" \t\r\n", b->data[i]) == NULL)
-			return (false);
-	return (true);
+	if (docker_context_read(fd, b, YDOC_FILE_MAX) == 0 || errno == EFBIG)
+		return (0);
+	return (-1);
 }
 
-/* The file of an answer as an object; NULL after saying what is wrong. */
-static cJSON *
-config_parse(struct worker *w, struct frame *f, const char *path)
+static void
+main_on_file(void *arg, struct frame *f)
 {
-	const char *dir = w->conf.docker_dir;
-	struct json_error err;
+	struct state *st = arg;
+	const struct msg_num *m = frame_fixed(f);
 	struct buf b = { 0 };
-	cJSON *root = NULL;
+	char *why = NULL, *path = NULL;
+	int code;
 
-	if (config_read(f->fd, &b) == -1)
-		config_fail(w, EX_NOINPUT, "%s/%s: %s", dir, path,
-		    strerror(errno));
-	else if (config_is_blank(&b))
-		root = cJSON_CreateObject();
-	else if ((root = json_parse(b.data, b.len, CONFIG_MAX, &err)) == NULL)
-		config_fail(w, EX_DATAERR, "%s/%s:%u:%u: %s", dir, path,
-		    err.line, err.column, err.text);
-	else if (!cJSON_IsObject(root)) {
-		config_fail(w, EX_DATAERR, "%s/%s:1:1: not a JSON object", dir,
-		    path);
-		cJSON_Delete(root);
-		root = NULL;
-	}
+	if (f->head.type != MSG_CONFIG_FILE) {
+		code = docker_context_refused(f, &why);
+		config_missing(st->c, code, why);
+	} else if ((path = fields_dup(&f->tail, F_PATH)) == NULL)
+		fatalx("a file without a path");
+	else if (main_read(f->fd, &b) == -1)
+		config_missing(st->c, EX_NOINPUT, strerror(errno));
+	else
+		config_add(st->c, (uint32_t)m->n, path, b.data, b.len);
 	buf_free(&b);
-	return (root);
-}
-
-/* Why a file was not opened, as the supervisor says it. */
-static void
-config_not_opened(struct worker *w, struct frame *f, const char *path)
-{
-	char *why = fields_dup(&f->tail, F_ERROR);
-
-	config_fail(w, rpc_err(f) == ERR_REFUSED ? EX_NOPERM : EX_NOINPUT,
-	    "%s/%s: %s", w->conf.docker_dir, path,
-	    why != NULL ? why : "not opened");
 	free(why);
+	free(path);
+	main_next_file(st);
 }
 
 static void
-config_ask(struct worker *w, const char *path, rpc_cb cb)
+main_next_file(struct state *st)
 {
+	const struct config_include *inc = config_wants(st->c);
+	struct msg_config_open m = { .place = CONFIG_INCLUDE };
 	struct buf tail = { 0 };
 
-	log_debug("asks for %s", path);
-	fields_add_str(&tail, F_PATH, path);
-	if (rpc_ask(w->rpc, MSG_CONFIG_OPEN, 0, NULL, &tail, -1, cb, w) == 0)
+	if (inc == NULL) {
+		if (config_check(st->c) == -1)
+			main_send_errors(st);
+		else
+			main_next_engine(st);
+		return;
+	}
+	m.from = config_from(st->c, inc);
+	fields_add_str(&tail, F_PATH, inc->name);
+	if (rpc_ask(st->w->rpc, MSG_CONFIG_OPEN, 0, &m, &tail, -1, main_on_file,
+		st) == 0)
 		fatalx("no channel");
 	buf_free(&tail);
 }
 
-/* contexts/meta/HASH/meta.json */
-
 static void
-config_on_meta(void *arg, struct frame *f)
+main_first_file(struct state *st)
 {
-	struct worker *w = arg;
-	struct config *c = w->state;
-	const char *dir = w->conf.docker_dir;
-	const cJSON *docker, *host;
-	cJSON *root;
+	const struct conf *conf = &st->w->conf;
+	struct buf b = { 0 };
+	char *text;
 
-	if (rpc_err(f) == ERR_NOT_FOUND) {
-		config_fail(w, EX_NOINPUT,
-		    "context \"%s\": context not found: "
-		    "%s/%s: no such file or directory (named by %s)",
-		    c->name, dir, c->path, c->from);
-		return;
+	if (main_read(conf->file_fd, &b) == -1) {
+		text = xasprintf("%s: %s", conf->file, strerror(errno));
+		main_send_error(st->w, EX_NOINPUT, text);
+		main_done(st->w, EX_NOINPUT);
+		free(text);
+	} else {
+		config_add(st->c, 0, conf->file, b.data, b.len);
+		main_next_file(st);
 	}
-	if (f->head.type != MSG_CONFIG_FILE) {
-		config_not_opened(w, f, c->path);
-		return;
-	}
-	if ((root = config_parse(w, f, c->path)) == NULL)
-		return;
-	docker = json_at(root, "Endpoints", "docker", NULL);
-	host = json_get(docker, "Host");
-	if (!cJSON_IsObject(docker))
-		config_fail(w, EX_DATAERR,
-		    "%s/%s: context \"%s\" has no "
-		    "Endpoints.docker",
-		    dir, c->path, c->name);
-	else if (host != NULL && !cJSON_IsString(host))
-		config_fail(w, EX_DATAERR,
-		    "%s/%s: Endpoints.docker.Host is "
-		    "not a string",
-		    dir, c->path);
-	else
-		config_answer(w, c->name, c->path,
-		    host != NULL ? host->valuestring : "");
-	cJSON_Delete(root);
+	buf_free(&b);
 }
 
-/* Takes nothing; name and from must stay. */
-static void
-config_find(struct worker *w, const char *name, const char *from)
-{
-	struct config *c = w->state;
-	char hash[SHA256_DIGEST_STRING_LENGTH];
-
-	c->name = name;
-	c->from = from;
-	SHA256Data((const uint8_t *)name, strlen(name), hash);
-	log_debug("context %s, named by %s", name, from);
-	c->path = xasprintf("contexts/meta/%s/meta.json", hash);
-	config_ask(w, c->path, config_on_meta);
-}
-
-/* config.json */
+/* Without a file: the engine alone. */
 
 static void
-config_on_file(void *arg, struct frame *f)
+main_on_host(void *arg, const struct docker_engine *e)
 {
-	struct worker *w = arg;
-	const cJSON *current;
-	cJSON *root;
+	struct state *st = arg;
+	struct msg_num m = { .n = (uint64_t)e->code };
+	struct buf tail = { 0 };
 
-	if (f->head.type != MSG_CONFIG_FILE) {
-		config_not_opened(w, f, "config.json");
-		return;
+	if (e->error != NULL)
+		fields_add_str(&tail, F_ERROR, e->error);
+	else {
+		fields_add_str(&tail, F_NAME, e->name);
+		fields_add_str(&tail, F_HOST, e->host);
+		if (e->path != NULL)
+			fields_add_str(&tail, F_PATH, e->path);
 	}
-	if ((root = config_parse(w, f, "config.json")) == NULL)
-		return;
-	current = json_get(root, "currentContext");
-	if (current != NULL && !cJSON_IsString(current) &&
-	    !cJSON_IsNull(current))
-		config_fail(w, EX_DATAERR,
-		    "%s/config.json: currentContext is "
-		    "not a string",
-		    w->conf.docker_dir);
-	else if (!cJSON_IsString(current) || current->valuestring[0] == '\0' ||
-	    strcmp(current->valuestring, "default") == 0)
-		config_answer(w, "default", NULL, "");
-	else
-		config_find(w, xstrdup(current->valuestring),
-		    xasprintf("%s/config.json", w->conf.docker_dir));
-	cJSON_Delete(root);
+	main_send(st->w, MSG_CONFIG_HOST, &m, &tail);
+	buf_free(&tail);
 }
 
 static int
-config_start(struct worker *w)
+main_start(struct worker *w)
 {
-	static struct config c;
+	static struct state st;
 
-	w->state = &c;
-	if (w->conf.docker_dir == NULL)
-		return (-1);
-	if (w->conf.context != NULL)
-		config_find(w, w->conf.context, "DOCKER_CONTEXT");
-	else
-		config_ask(w, "config.json", config_on_file);
+	st.w = w;
+	if (w->conf.file == NULL) {
+		docker_context_find(w, w->conf.context, "DOCKER_CONTEXT",
+		    main_on_host, &st);
+		return (0);
+	}
+	st.c = config_new();
+	main_first_file(&st);
 	return (0);
 }
 
@@ -250,7 +320,7 @@ static const struct worker_handler handlers[] = { { MSG_NONE, NULL } };
 
 static const struct worker_ops config_ops = {
 	.role = PROC_CONFIG,
-	.start = config_start,
+	.start = main_start,
 	.handlers = handlers,
 };
 
