@@ -76,5 +76,6 @@ int ctl_monitor(struct ctl *c, bool has_since, uint64_t since);
 int ctl_do(struct ctl *c, enum do_verb verb, const char *service,
     uint64_t timeout_ms);
 int ctl_stop(struct ctl *c);
+int ctl_reload(struct ctl *c);
 
 #endif

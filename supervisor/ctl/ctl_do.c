@@ -1,5 +1,5 @@
 /*
- * wharfctl sync, push, restart, rebuild, stop.  Process: wharfctl.
+ * wharfctl sync, push, restart, rebuild, reload, stop.  Process: wharfctl.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +20,7 @@ struct outcome {
 	const char *verb;
 	const char *service;
 	int code;
+	bool lines; /* the text speaks for itself */
 };
 
 static const char *const verbs[] = {
@@ -45,24 +46,60 @@ outcome_print_json(struct outcome *o, const struct field *text)
 	cJSON_Delete(obj);
 }
 
+/* All TEXT fields as one, with newlines between them; false: there is none. */
+static bool
+outcome_text(const struct fields *tail, struct buf *all)
+{
+	struct field f;
+	size_t off = 0;
+	bool has = false;
+
+	while (field_next(tail, &off, &f) == 1) {
+		if (f.key != F_TEXT)
+			continue;
+		if (has)
+			buf_add(all, "\n", 1);
+		buf_add(all, f.str, f.len);
+		has = true;
+	}
+	return (has);
+}
+
+/* A line for each; they name themselves what they are about. */
+static void
+outcome_print_lines(const struct fields *tail, FILE *out)
+{
+	struct field f;
+	size_t off = 0;
+
+	while (field_next(tail, &off, &f) == 1)
+		if (f.key == F_TEXT) {
+			ctl_print_text(out, f.str, f.len);
+			fputc('\n', out);
+		}
+}
+
 static void
 outcome_print(struct outcome *o, const struct fields *tail)
 {
-	struct field text;
-	bool has = fields_get(tail, F_TEXT, &text);
 	FILE *out = o->code == EX_OK ? o->c->out : o->c->err;
+	struct buf all = { 0 };
+	bool has = outcome_text(tail, &all);
+	struct field text = { .key = F_TEXT,
+		.str = (const char *)all.data,
+		.len = all.len };
 
-	if (o->c->json) {
+	if (o->c->json)
 		outcome_print_json(o, has ? &text : NULL);
-		return;
+	else {
+		if (o->code != EX_OK && !(o->lines && has))
+			fprintf(out, "wharfctl: %s: ", o->verb);
+		if (has)
+			outcome_print_lines(tail, out);
+		else if (o->code != EX_OK)
+			fprintf(out, "failed\n");
 	}
-	if (o->code != EX_OK)
-		fprintf(out, "wharfctl: %s: ", o->verb);
-	if (has) {
-		ctl_print_text(out, text.str, text.len);
-		fputc('\n', out);
-	} else if (o->code != EX_OK)
-		fprintf(out, "failed\n");
+	buf_free(&all);
 }
 
 static void
@@ -172,4 +209,12 @@ ctl_stop(struct ctl *c)
 	struct outcome o = { .c = c, .verb = "stop" };
 
 	return (do_once(&o, MSG_CTL_STOP, NULL, NULL));
+}
+
+int
+ctl_reload(struct ctl *c)
+{
+	struct outcome o = { .c = c, .verb = "reload", .lines = true };
+
+	return (do_once(&o, MSG_CTL_RELOAD, NULL, NULL));
 }

@@ -77,6 +77,12 @@ run_stop(struct ctl *c, const struct args *a)
 	return (ctl_stop(c));
 }
 
+static int
+run_reload(struct ctl *c, const struct args *a)
+{
+	return (ctl_reload(c));
+}
+
 static const struct command commands[] = {
 	{ "status", false, false, false, run_status },
 	{ "monitor", false, true, false, run_monitor },
@@ -84,6 +90,7 @@ static const struct command commands[] = {
 	{ "push", true, false, false, run_push },
 	{ "restart", true, false, false, run_restart },
 	{ "rebuild", true, false, false, run_rebuild },
+	{ "reload", false, false, false, run_reload },
 	{ "stop", false, false, false, run_stop },
 };
 
@@ -106,7 +113,7 @@ usage(void)
 	      "       monitor [--since seq]\n"
 	      "       sync [service] [--timeout seconds]\n"
 	      "       push | restart | rebuild [service]\n"
-	      "       stop\n"
+	      "       reload | stop\n"
 	      "       explain ignore | images | push ...\n",
 	    stderr);
 	return (EX_USAGE);

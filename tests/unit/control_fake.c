@@ -75,6 +75,36 @@ sup_on_do(struct desk *d, struct frame *f)
 }
 
 static void
+sup_on_reload(struct desk *d, struct frame *f)
+{
+	struct msg_err busy = { .code = ERR_BUSY };
+	struct msg_num m = { .n = 65 };
+	struct buf b = { 0 };
+
+	d->reloads++;
+	if (d->reloading) {
+		fields_add_str(&b, F_ERROR, "a reload is under way");
+		sup_send(d, PROC_SUP, MSG_ERR, 0, f->head.id, &busy, &b);
+	} else {
+		fields_add_str(&b, F_TEXT, "wharfd.yaml:3:1: what is this");
+		fields_add_str(&b, F_TEXT, "wharfd.yaml:9:1: and that");
+		sup_send(d, PROC_SUP, MSG_OK, 0, f->head.id, &m, &b);
+	}
+	buf_free(&b);
+}
+
+/* The supervisor asks the engine's own process, by its number. */
+static void
+sup_on_engine(struct desk *d, struct frame *f, const uint32_t *kinds)
+{
+	const struct msg_num *m = frame_fixed(f);
+
+	d->engines_asked |= 1u << m->n;
+	if (m->n != d->silent_engine)
+		sup_on_status(d, f, PROC_ENGINE, kinds);
+}
+
+static void
 sup_on_frame(void *arg, struct frame *f)
 {
 	static const uint32_t sup[] = { STATUS_DAEMON, STATUS_WORKER, 0 };
@@ -93,7 +123,7 @@ sup_on_frame(void *arg, struct frame *f)
 		sup_on_status(d, f, PROC_WATCH, watch);
 		break;
 	case MSG_STATUS_ENGINE:
-		sup_on_status(d, f, PROC_ENGINE, engine);
+		sup_on_engine(d, f, engine);
 		break;
 	case MSG_STATUS_PLAN:
 		sup_on_status(d, f, PROC_PLAN, plan);
@@ -103,6 +133,9 @@ sup_on_frame(void *arg, struct frame *f)
 		break;
 	case MSG_CANCEL:
 		d->cancels++;
+		break;
+	case MSG_RELOAD:
+		sup_on_reload(d, f);
 		break;
 	case MSG_DAEMON_STOP:
 		d->stops++;
@@ -157,6 +190,7 @@ desk_configure(struct desk *d)
 	d->engine.name = xstrdup(name);
 	d->engine.host = xstrdup(host);
 	d->root.path = xstrdup("/srv");
+	d->silent_engine = UINT32_MAX;
 	d->mem = (struct conf_mem) { .kind = MEM_COUNTER,
 		.size = sizeof(d->counter),
 		.map = &d->counter };
@@ -263,6 +297,7 @@ peer_on_answer(void *arg, struct frame *f)
 		peer_on_event(p, f);
 	if (f->head.type == MSG_CTL_ITEM && p->nkinds < 64) {
 		p->kinds[p->nkinds++] = m->kind;
+		p->engines += m->kind == STATUS_ENGINE;
 		if (m->kind == STATUS_SERVICE &&
 		    fields_count(&f->tail, F_WHY) > 0)
 			p->unknown = true;
@@ -274,6 +309,7 @@ peer_on_answer(void *arg, struct frame *f)
 	if (f->head.type == MSG_CTL_OK) {
 		p->code = ((const struct msg_num *)frame_fixed(f))->n;
 		p->missing = (unsigned)fields_count(&f->tail, F_WORKER);
+		p->texts = (unsigned)fields_count(&f->tail, F_TEXT);
 	}
 }
 
@@ -330,6 +366,19 @@ peer_do(struct peer *p, enum do_verb verb, uint64_t timeout_ms)
 	struct msg_do m = { .verb = verb, .timeout_ms = timeout_ms };
 
 	peer_ask(p, MSG_CTL_DO, &m);
+}
+
+void
+peer_do_one(struct peer *p, const char *service)
+{
+	struct msg_do m = { .verb = DO_SYNC };
+	struct buf b = { 0 };
+
+	fields_add_str(&b, F_SERVICE, service);
+	assert_int_not_equal(rpc_ask(p->rpc, MSG_CTL_DO, 0, &m, &b, -1,
+				 peer_on_answer, p),
+	    0);
+	buf_free(&b);
 }
 
 /* Run the loop for so long. */

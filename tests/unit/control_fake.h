@@ -21,8 +21,8 @@ struct desk {
 	struct conf_engine engine;
 	struct conf_root root;
 	struct conf_mem mem;
-	struct conf_service *services[1];
-	struct conf_engine *engines[1];
+	struct conf_service *services[2];
+	struct conf_engine *engines[2];
 	struct conf_root *roots[1];
 	struct conf_mem *mems[1];
 	uint64_t counter;
@@ -33,6 +33,12 @@ struct desk {
 	unsigned orders;       /* that came */
 	unsigned cancels;
 	unsigned stops;
+	unsigned reloads;
+	uint32_t engines_asked; /* a bit for each number */
+	uint32_t silent_engine;
+	bool reloading; /* one is under way */
+	struct conf_service more;
+	struct conf_engine engine2;
 	struct msg_do last;
 };
 
@@ -46,6 +52,8 @@ struct peer {
 	unsigned refused; /* code of an error under id 0 */
 	uint64_t code;    /* of the last CTL_OK */
 	unsigned missing; /* WORKER fields in it */
+	unsigned texts;   /* TEXT fields in it */
+	unsigned engines; /* STATUS_ENGINE items that came */
 	uint32_t kinds[64];
 	size_t nkinds;
 	bool unknown; /* a service was shown as not in step */
@@ -72,6 +80,8 @@ struct peer *peer_new(struct desk *d, uid_t uid);
 void peer_free(struct peer *p);
 void peer_ask(struct peer *p, enum msg_type type, const void *fixed);
 void peer_do(struct peer *p, enum do_verb verb, uint64_t timeout_ms);
+/* sync of that service */
+void peer_do_one(struct peer *p, const char *service);
 void peer_on_answer(void *arg, struct frame *f);
 
 /* Run the loop until the peer has so many answers, 5 s at most. */

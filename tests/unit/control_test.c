@@ -98,6 +98,75 @@ orders_need_the_right_user(void **state)
 }
 
 static void
+reload_is_the_supervisors(void **state)
+{
+	struct desk *d = *state;
+	struct peer *p = peer_new(d, 0);
+
+	peer_ask(p, MSG_CTL_RELOAD, NULL);
+	peer_run(p, 1);
+	assert_int_equal(p->err, 0);
+	assert_int_equal(p->code, 65);
+	assert_int_equal(p->texts, 2);
+	d->reloading = true;
+	peer_ask(p, MSG_CTL_RELOAD, NULL);
+	peer_run(p, 2);
+	assert_int_equal(p->err, ERR_BUSY);
+	assert_int_equal(d->reloads, 2);
+	peer_free(p);
+	if (geteuid() != 0)
+		return;
+	d->w.owner = 4711;
+	p = peer_new(d, OTHER_UID);
+	peer_ask(p, MSG_CTL_RELOAD, NULL);
+	peer_run(p, 1);
+	assert_int_equal(p->err, ERR_REFUSED);
+	assert_int_equal(d->reloads, 2);
+	peer_free(p);
+}
+
+/* What a reload has brought is there at once, what it retired is not. */
+static void
+services_and_engines_follow_the_configuration(void **state)
+{
+	struct desk *d = *state;
+	struct peer *p = peer_new(d, 0);
+	struct conf *c = &d->w.conf;
+
+	d->more = d->service;
+	d->more.service = 2;
+	d->engine2 = d->engine;
+	d->engine2.instance = 3;
+	peer_ask(p, MSG_CTL_STATUS, NULL);
+	peer_run(p, 1);
+	assert_int_equal(d->engines_asked, 1);
+	c->services[c->nservices++] = &d->more;
+	c->engines[c->nengines++] = &d->engine2;
+	d->service.flags = SERVICE_RETIRED;
+	peer_ask(p, MSG_CTL_STATUS, NULL);
+	peer_run(p, 2);
+	assert_int_equal(d->engines_asked, 1 | 8);
+	assert_int_equal(p->engines, 3);
+	assert_int_equal(p->missing, 0);
+	/* one engine's process hangs: the other's answer is there */
+	d->silent_engine = 3;
+	peer_ask(p, MSG_CTL_STATUS, NULL);
+	peer_run(p, 3);
+	assert_int_equal(p->engines, 5);
+	assert_int_equal(p->missing, 1);
+	peer_do_one(p, "web");
+	peer_run(p, 4);
+	assert_int_equal(p->err, 0);
+	d->more.flags = SERVICE_RETIRED;
+	peer_do_one(p, "web");
+	peer_run(p, 5);
+	assert_int_equal(p->err, ERR_NOT_FOUND);
+	assert_int_equal(d->orders, 1);
+	c->nservices = c->nengines = 1;
+	peer_free(p);
+}
+
+static void
 a_lost_plan_is_asked_again_for_sync_only(void **state)
 {
 	struct desk *d = *state;
@@ -465,6 +534,8 @@ main(void)
 		T(status_comes_whole_and_in_order),
 		T(silence_is_shown_as_unknown),
 		T(orders_need_the_right_user),
+		T(reload_is_the_supervisors),
+		T(services_and_engines_follow_the_configuration),
 		T(a_lost_plan_is_asked_again_for_sync_only),
 		T(the_deadline_is_kept_and_leaving_cancels),
 		T(caps_answer_busy),

@@ -137,6 +137,8 @@ permissions(void **state)
 		{ MSG_CTL_DO, 0, VERB_NONE },
 		{ MSG_CTL_DO, 99, VERB_NONE },
 		{ MSG_CTL_STOP, 0, VERB_ADMIN },
+		{ MSG_CTL_RELOAD, 0, VERB_ADMIN },
+		{ MSG_RELOAD, 0, VERB_NONE },
 		{ MSG_DAEMON_STOP, 0, VERB_NONE },
 		{ MSG_EVENT, 0, VERB_NONE },
 	};

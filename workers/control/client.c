@@ -157,7 +157,10 @@ client_serve(struct client *c, struct frame *f)
 		command_do(request_new(c, f));
 		return;
 	case MSG_CTL_STOP:
-		command_stop(request_new(c, f));
+		command_sup(request_new(c, f), MSG_DAEMON_STOP);
+		return;
+	case MSG_CTL_RELOAD:
+		command_sup(request_new(c, f), MSG_RELOAD);
 		return;
 	}
 }

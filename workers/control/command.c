@@ -1,5 +1,5 @@
 /*
- * Orders: CTL_DO goes to plan, CTL_STOP to the supervisor.
+ * Orders: CTL_DO goes to plan, CTL_STOP and CTL_RELOAD to the supervisor.
  * Process: control.
  *
  * A barrier (sync) changes nothing, so it is simply asked again when plan
@@ -95,7 +95,8 @@ command_knows(const struct control *ct, const struct field *name)
 	const struct conf *conf = &ct->w->conf;
 
 	for (size_t i = 0; i < conf->nservices; i++)
-		if (strlen(conf->services[i]->name) == name->len &&
+		if (!conf_is_retired(conf->services[i]) &&
+		    strlen(conf->services[i]->name) == name->len &&
 		    memcmp(conf->services[i]->name, name->str, name->len) == 0)
 			return (true);
 	return (false);
@@ -129,10 +130,10 @@ command_do(struct request *r)
 }
 
 void
-command_stop(struct request *r)
+command_sup(struct request *r, enum msg_type type)
 {
-	r->asked = rpc_ask(r->client->ct->w->rpc, MSG_DAEMON_STOP, 0, NULL,
-	    NULL, -1, command_on_answer, r);
+	r->asked = rpc_ask(r->client->ct->w->rpc, type, 0, NULL, NULL, -1,
+	    command_on_answer, r);
 	if (r->asked == 0)
 		request_err(r, ERR_UNAVAILABLE, "wharfd is going down");
 }

@@ -114,8 +114,8 @@ struct gather *gather_new(struct control *ct);
 void gather_free(struct gather *g);
 void status_ask(struct request *r);
 
-/* command.c: CTL_DO and CTL_STOP. */
+/* command.c: CTL_DO, and CTL_STOP and CTL_RELOAD for the supervisor. */
 void command_do(struct request *r);
-void command_stop(struct request *r);
+void command_sup(struct request *r, enum msg_type type);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Status: asked from the four processes that know, told to every client that
+ * Status: asked from the processes that know, told to every client that
  * waits.  Process: control.
  *
  * One gathering runs at a time.  Who asks while it runs is answered by the
@@ -55,6 +55,7 @@ struct item {
 struct part {
 	struct gather *g;
 	size_t source;
+	uint32_t engine; /* of PROC_ENGINE: its number */
 	uint32_t asked;
 	bool done;   /* the last answer is there */
 	bool failed; /* and it was an error, or none came in time */
@@ -66,8 +67,9 @@ struct part {
 struct gather {
 	struct control *ct;
 	enum { IDLE, ASKING, TELLING } state;
-	uint64_t round; /* of the gathering that runs, or ran last */
-	struct part parts[NSOURCES];
+	uint64_t round;     /* of the gathering that runs, or ran last */
+	struct part *parts; /* each source; one for each engine */
+	size_t nparts;
 	size_t bytes;
 	bool cut; /* more items came than are kept */
 	struct loop_timer timer;
@@ -130,7 +132,7 @@ part_take(struct part *p, struct frame *f)
 static void
 gather_finish(struct gather *g)
 {
-	for (size_t i = 0; i < NSOURCES; i++)
+	for (size_t i = 0; i < g->nparts; i++)
 		if (!g->parts[i].done)
 			return;
 	loop_timer_cancel(&g->timer);
@@ -164,8 +166,10 @@ static void
 part_ask(void *arg)
 {
 	struct part *p = arg;
+	struct msg_num m = { .n = p->engine };
 
-	p->asked = rpc_ask(p->g->ct->w->rpc, sources[p->source].type, 0, NULL,
+	/* of these only STATUS_ENGINE has a fixed part */
+	p->asked = rpc_ask(p->g->ct->w->rpc, sources[p->source].type, 0, &m,
 	    NULL, -1, part_on_answer, p);
 	if (p->asked == 0)
 		p->done = p->failed = true; /* the whole daemon is ending */
@@ -192,7 +196,8 @@ part_is_down(const struct part *p)
 	     it = it->next) {
 		t = (struct fields) { it->fields.data, it->fields.len };
 		if (it->m.kind == STATUS_WORKER && fields_get(&t, F_NAME, &f) &&
-		    f.len == strlen(name) && memcmp(f.str, name, f.len) == 0)
+		    f.len == strlen(name) && memcmp(f.str, name, f.len) == 0 &&
+		    fields_u64(&t, F_INSTANCE, 0) == p->engine)
 			return (fields_u64(&t, F_PID, 1) == 0);
 	}
 	return (false);
@@ -201,7 +206,7 @@ part_is_down(const struct part *p)
 static void
 gather_give_up(struct gather *g, bool all)
 {
-	for (size_t i = 0; i < NSOURCES; i++) {
+	for (size_t i = 0; i < g->nparts; i++) {
 		if (g->parts[i].done || (!all && !part_is_down(&g->parts[i])))
 			continue;
 		part_end(&g->parts[i]);
@@ -228,21 +233,48 @@ gather_on_first_timeout(void *arg)
 }
 
 static void
+gather_clear(struct gather *g)
+{
+	for (size_t i = 0; i < g->nparts; i++) {
+		part_end(&g->parts[i]);
+		part_clear(&g->parts[i]);
+	}
+	free(g->parts);
+	g->parts = NULL;
+	g->nparts = 0;
+}
+
+static void
+gather_add(struct gather *g, size_t source, uint32_t engine)
+{
+	struct part *p = &g->parts[g->nparts++];
+
+	p->g = g;
+	p->source = source;
+	p->engine = engine;
+	p->tail = &p->items;
+}
+
+/* Whom to ask changes with the configuration. */
+static void
 gather_start(struct gather *g)
 {
-	struct part *p;
+	const struct conf *c = &g->ct->w->conf;
 
+	gather_clear(g);
+	g->parts = xcalloc(NSOURCES + c->nengines, sizeof(*g->parts));
+	for (size_t i = 0; i < NSOURCES; i++)
+		if (sources[i].proc != PROC_ENGINE)
+			gather_add(g, i, 0);
+		else
+			for (size_t j = 0; j < c->nengines; j++)
+				gather_add(g, i, c->engines[j]->instance);
 	g->state = ASKING;
 	g->round++;
 	g->cut = false;
 	loop_timer_in_ms(g->ct->w->loop, &g->timer, STATUS_DOWN_MS,
 	    gather_on_first_timeout, g);
-	for (size_t i = 0; i < NSOURCES; i++) {
-		p = &g->parts[i];
-		part_clear(p);
-		p->done = p->failed = false;
-	}
-	for (size_t i = 0; i < NSOURCES; i++)
+	for (size_t i = 0; i < g->nparts; i++)
 		part_ask(&g->parts[i]);
 }
 
@@ -259,15 +291,15 @@ stand_in_daemon(struct part *p, struct buf *b)
 static void
 stand_in_engine(struct part *p, struct buf *b)
 {
-	const struct conf *c = &p->g->ct->w->conf;
+	const struct conf_engine *e =
+	    conf_engine(&p->g->ct->w->conf, p->engine);
 
-	for (size_t i = 0; i < c->nengines; i++) {
-		b->len = 0;
-		fields_add_str(b, F_NAME, c->engines[i]->name);
-		fields_add_str(b, F_HOST, c->engines[i]->host);
-		fields_add_str(b, F_STATE, "unknown");
-		part_add(p, STATUS_ENGINE, b->data, b->len);
-	}
+	if (e == NULL)
+		return;
+	fields_add_str(b, F_NAME, e->name);
+	fields_add_str(b, F_HOST, e->host);
+	fields_add_str(b, F_STATE, "unknown");
+	part_add(p, STATUS_ENGINE, b->data, b->len);
 }
 
 static void
@@ -289,6 +321,8 @@ stand_in_plan(struct part *p, struct buf *b)
 	const struct conf_engine *e;
 
 	for (size_t i = 0; i < c->nservices; i++) {
+		if (conf_is_retired(c->services[i]))
+			continue;
 		b->len = 0;
 		e = conf_engine(c, c->services[i]->engine);
 		fields_add_str(b, F_NAME, c->services[i]->name);
@@ -328,7 +362,7 @@ part_stand_in(struct part *p)
 static void
 tell_items(const struct gather *g, struct request *r, uint32_t kinds)
 {
-	for (size_t i = 0; i < NSOURCES; i++)
+	for (size_t i = 0; i < g->nparts; i++)
 		for (const struct item *it = g->parts[i].items; it != NULL;
 		     it = it->next)
 			if (kinds & (1u << it->m.kind))
@@ -342,11 +376,16 @@ tell_end(const struct gather *g, struct request *r)
 {
 	struct msg_num m = { .n = EX_OK };
 	struct buf b = { 0 };
+	uint32_t named = 0;
+	enum proc who;
 
-	for (size_t i = 0; i < NSOURCES; i++)
+	for (size_t i = 0; i < g->nparts; i++) {
+		who = sources[g->parts[i].source].proc;
+		if (g->parts[i].failed && !(named & PROC_BIT(who)))
+			fields_add_str(&b, F_WORKER, proc_name(who));
 		if (g->parts[i].failed)
-			fields_add_str(&b, F_WORKER,
-			    proc_name(sources[i].proc));
+			named |= PROC_BIT(who);
+	}
 	if (g->cut)
 		fields_add_str(&b, F_TEXT, "too much to show: cut");
 	rpc_answer(r->client->ch, r->id, MSG_CTL_OK, 0, &m, &b, -1);
@@ -371,7 +410,7 @@ gather_tell(void *arg)
 	mono_t start = mono_now();
 	struct request *r;
 
-	for (size_t i = 0; i < NSOURCES; i++)
+	for (size_t i = 0; i < g->nparts; i++)
 		if (g->parts[i].failed && g->parts[i].items == NULL)
 			part_stand_in(&g->parts[i]);
 	while ((r = gather_find(g, g->round)) != NULL) {
@@ -405,11 +444,6 @@ gather_new(struct control *ct)
 	struct gather *g = xcalloc(1, sizeof(*g));
 
 	g->ct = ct;
-	for (size_t i = 0; i < NSOURCES; i++) {
-		g->parts[i].g = g;
-		g->parts[i].source = i;
-		g->parts[i].tail = &g->parts[i].items;
-	}
 	return (g);
 }
 
@@ -419,9 +453,6 @@ gather_free(struct gather *g)
 	if (g == NULL)
 		return;
 	loop_timer_cancel(&g->timer);
-	for (size_t i = 0; i < NSOURCES; i++) {
-		part_end(&g->parts[i]);
-		part_clear(&g->parts[i]);
-	}
+	gather_clear(g);
 	free(g);
 }

@@ -15,6 +15,7 @@ static const struct {
 	{ MSG_CTL_DO, DO_RESTART, VERB_ADMIN },
 	{ MSG_CTL_DO, DO_REBUILD, VERB_ADMIN },
 	{ MSG_CTL_STOP, 0, VERB_ADMIN },
+	{ MSG_CTL_RELOAD, 0, VERB_ADMIN },
 };
 
 enum verb_level

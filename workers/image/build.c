@@ -341,6 +341,23 @@ build_begin(struct worker *w, struct frame *f)
 		    build_on_memory, b);
 }
 
+/* Nobody waits for what still runs for a service that is dropped. */
+void
+build_reconf(struct worker *w)
+{
+	struct build *b, *next;
+
+	for (b = builds; b != NULL; b = next) {
+		next = b->next;
+		if (conf_service(&w->conf, b->conf->service) == b->conf &&
+		    conf_root(&w->conf, b->conf->tree) == b->root)
+			continue;
+		if (b->mem_id != 0)
+			rpc_cancel(w->rpc, b->mem_id);
+		build_abort(b, RESULT_CANCELLED, "the service is gone");
+	}
+}
+
 void
 build_cancel(struct worker *w, struct frame *f)
 {

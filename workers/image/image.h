@@ -54,6 +54,7 @@ struct build {
 
 /* build.c */
 void build_begin(struct worker *w, struct frame *f);
+void build_reconf(struct worker *w);
 void build_cancel(struct worker *w, struct frame *f);
 
 #endif

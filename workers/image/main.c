@@ -22,6 +22,7 @@ main(int argc, char **argv)
 	static const struct worker_ops ops = {
 		.role = PROC_IMAGE,
 		.start = image_start,
+		.reconf = build_reconf,
 		.handlers = handlers,
 	};
 

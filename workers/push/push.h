@@ -44,6 +44,7 @@ struct cfile {
 };
 
 struct service {
+	struct service *next;
 	struct worker *w;
 	const struct conf_service *conf;
 	int rootfd; /* -1: the root was not there */
@@ -61,7 +62,21 @@ struct service {
 	struct cfile passwd, group;
 
 	struct task *jobs; /* the first is in work */
+	size_t ntasks;     /* these, and what is about to be freed */
+	bool dropped;      /* the last of them frees it */
 };
+
+struct push {
+	struct service *services;
+};
+
+/* service.c */
+int push_start(struct worker *w);
+/* New services get their state; what was dropped is freed. */
+void push_reconf(struct worker *w);
+/* Free what start made; a worker just ends. */
+void push_free(struct worker *w);
+struct service *push_service(struct worker *w, uint32_t id);
 
 /* One PUT after the other, deliver.c. */
 struct deliver {

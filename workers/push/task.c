@@ -13,6 +13,8 @@
 static void
 task_free(struct task *j)
 {
+	struct service *s = j->s;
+
 	loop_timer_cancel(&j->timer);
 	deliver_free(j);
 	compare_free(j->cmp);
@@ -31,6 +33,8 @@ task_free(struct task *j)
 	free(j->container);
 	free(j->image);
 	free(j);
+	if (--s->ntasks == 0 && s->dropped)
+		free(s);
 }
 
 static void
@@ -231,22 +235,11 @@ task_is_stale(const struct task *j)
 	    strcmp(manifest_meta(j->s->m)->container, j->container) != 0);
 }
 
-static struct service *
-task_service(struct worker *w, uint32_t id)
-{
-	struct service *v = w->state;
-
-	for (size_t i = 0; i < w->conf.nservices; i++)
-		if (v[i].conf->service == id)
-			return (&v[i]);
-	return (NULL);
-}
-
 void
 task_on_request(struct worker *w, struct frame *f)
 {
 	const struct msg_job *m = frame_fixed(f);
-	struct service *s = task_service(w, m->service);
+	struct service *s = push_service(w, m->service);
 	struct task *j, **p;
 
 	if (s == NULL) {
@@ -256,6 +249,7 @@ task_on_request(struct worker *w, struct frame *f)
 	}
 	j = xcalloc(1, sizeof(*j));
 	j->s = s;
+	s->ntasks++;
 	j->type = f->head.type;
 	j->id = f->head.id;
 	j->m = *m;
@@ -276,10 +270,10 @@ task_on_request(struct worker *w, struct frame *f)
 static struct task *
 task_find(struct worker *w, uint32_t id)
 {
-	struct service *v = w->state;
+	const struct push *p = w->state;
 
-	for (size_t i = 0; i < w->conf.nservices; i++)
-		for (struct task *j = v[i].jobs; j != NULL; j = j->next)
+	for (struct service *s = p->services; s != NULL; s = s->next)
+		for (struct task *j = s->jobs; j != NULL; j = j->next)
 			if (j->id == id)
 				return (j);
 	return (NULL);
