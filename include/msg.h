@@ -293,8 +293,8 @@ enum eng_op {
  * INSPECT   op, fields IMAGE_ID | CONTAINER_ID | NAME | NETWORK
  *           -> DATA*, DONE: the JSON as it came
  * LIST      containers with the service's labels -> DATA*, DONE
- * CREATE    fields NAME, IMAGE_ID, CONTEXT_HASH, PORT*; all else as configured
- *           -> DONE with CONTAINER_ID
+ * CREATE    fields NAME, IMAGE_ID, CONTEXT_HASH, CONFIG_HASH, PORT*; all else
+ *           as configured -> DONE with CONTAINER_ID
  * CONTAINER op, arg (stop time, s; signal), fields CONTAINER_ID, NAME (rename)
  * PUT       fields CONTAINER_ID, PATH; fd: pipe with an uncompressed tar;
  *           BODY_END follows

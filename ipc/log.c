@@ -7,24 +7,46 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "log_private.h"
 
-#define LOG_LINE_MAX   4096
 #define LOG_TOKENS_MAX 16
+#define LOG_LAST_MS    200 /* for a reader to take the last words */
+
+static const char *const known_tokens[] = { "frames", "watch", "push", "plan",
+	"engine", "image", "control", "config", "supervisor" };
 
 static const char *log_name = "wharfd";
+static bool log_own; /* the token that is our own name is given */
 static int verbosity;
 static const char *tokens[LOG_TOKENS_MAX];
 static size_t ntokens;
+
+const char *
+log_own_name(void)
+{
+	return (log_name);
+}
+
+static bool
+token_is_own(const char *token)
+{
+	return (strcmp(token,
+		    strcmp(log_name, "wharfd") == 0 ? "supervisor" :
+						      log_name) == 0);
+}
 
 void
 log_init(const char *name, int verbose)
 {
 	log_name = name;
 	verbosity = verbose;
+	log_own = false;
+	for (size_t i = 0; i < ntokens; i++)
+		log_own |= token_is_own(tokens[i]);
 }
 
 int
@@ -38,6 +60,7 @@ log_enable_token(const char *token)
 {
 	if (ntokens < LOG_TOKENS_MAX)
 		tokens[ntokens++] = token;
+	log_own |= token_is_own(token);
 }
 
 bool
@@ -47,6 +70,84 @@ log_has_token(const char *token)
 		if (strcmp(tokens[i], token) == 0)
 			return (true);
 	return (false);
+}
+
+bool
+log_token_exists(const char *token)
+{
+	for (size_t i = 0; i < sizeof(known_tokens) / sizeof(*known_tokens);
+	     i++)
+		if (strcmp(known_tokens[i], token) == 0)
+			return (true);
+	return (false);
+}
+
+const char *
+log_token_names(void)
+{
+	static char names[128];
+
+	names[0] = '\0';
+	for (size_t i = 0; i < sizeof(known_tokens) / sizeof(*known_tokens);
+	     i++) {
+		strlcat(names, i == 0 ? "" : ", ", sizeof(names));
+		strlcat(names, known_tokens[i], sizeof(names));
+	}
+	return (names);
+}
+
+int
+log_format_by_name(const char *name, enum log_format *f)
+{
+	static const char *const names[] = { [LOG_TEXT] = "text",
+		[LOG_JSON] = "json",
+		[LOG_SYSLOG] = "syslog" };
+
+	for (enum log_format i = LOG_TEXT; i <= LOG_SYSLOG; i++)
+		if (strcmp(names[i], name) == 0) {
+			*f = i;
+			return (0);
+		}
+	return (-1);
+}
+
+/* sd-daemon(3): it is the journal's if these are its device and inode. */
+static bool
+stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat st;
+	char own[64];
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return (false);
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return (strcmp(own, stream) == 0);
+}
+
+void
+log_set_format(enum log_format f)
+{
+	if (f == LOG_SYSLOG)
+		log_to_syslog(NULL);
+	else if (f == LOG_JSON)
+		log_sink_stderr(LOG_FORM_JSON);
+	else
+		log_sink_stderr(
+		    stderr_is_journal() ? LOG_FORM_JOURNAL : LOG_FORM_TEXT);
+}
+
+void
+log_to_syslog(const char *path)
+{
+	log_sink_syslog(path != NULL ? path : "/dev/log");
+}
+
+void
+log_to_supervisor(void)
+{
+	log_sink_stderr(LOG_FORM_PIPE);
 }
 
 /* Length of the valid UTF-8 sequence at p, 0 when there is none. */
@@ -98,84 +199,99 @@ log_escape(char *dst, size_t size, const void *src, size_t n)
 	return (dst);
 }
 
-void
-log_line(const char *line, size_t len)
+/* Whoever writes past these functions may have given its own name. */
+static const char *
+relay_skip_name(const char *line, const char *proc)
 {
-	char esc[LOG_LINE_MAX + 2];
-	size_t n;
-	ssize_t w;
+	size_t n = strlen(proc);
 
-	log_escape(esc, LOG_LINE_MAX, line, len);
-	n = strlen(esc);
-	esc[n++] = '\n';
-	do
-		w = write(STDERR_FILENO, esc, n);
-	while (w == -1 && errno == EINTR);
+	return (strncmp(line, proc, n) == 0 && line[n] == ':' &&
+		    line[n + 1] == ' ' ?
+		line + n + 2 :
+		line);
+}
+
+void
+log_relay(const char *proc, pid_t pid, const char *line, size_t len)
+{
+	char text[LOG_TEXT_MAX];
+	struct log_line l = { PRIO_NOTE, proc, pid, text };
+
+	if (len >= 3 && line[0] == '<' && line[2] == '>' &&
+	    line[1] >= '0' + PRIO_FATAL && line[1] <= '0' + PRIO_DEBUG) {
+		l.prio = (enum log_prio)(line[1] - '0');
+		line += 3;
+		len -= 3;
+	}
+	log_escape(text, sizeof(text), line, len);
+	l.text = relay_skip_name(text, proc);
+	log_sink_write(&l);
 }
 
 static void __attribute__((format(printf, 3, 0)))
-log_put(const char *level, int err, const char *fmt, va_list ap)
+log_put(enum log_prio prio, int err, const char *fmt, va_list ap)
 {
-	char line[LOG_LINE_MAX];
-	int n, m;
+	char said[LOG_TEXT_MAX], text[LOG_TEXT_MAX];
+	struct log_line l = { prio, log_name, getpid(), text };
+	size_t n;
+	int m = vsnprintf(said, sizeof(said), fmt, ap);
 
-	n = snprintf(line, sizeof(line), "%s: %s", log_name, level);
-	m = vsnprintf(line + n, sizeof(line) - n, fmt, ap);
 	if (m < 0)
 		return;
-	n = n + m < (int)sizeof(line) ? n + m : (int)sizeof(line) - 1;
-	if (err != 0 && n < (int)sizeof(line) - 1) {
-		m = snprintf(line + n, sizeof(line) - n, ": %s", strerror(err));
-		n = n + m < (int)sizeof(line) ? n + m : (int)sizeof(line) - 1;
-	}
-	log_line(line, n);
+	n = strlen(said);
+	if (err != 0)
+		snprintf(said + n, sizeof(said) - n, ": %s", strerror(err));
+	log_escape(text, sizeof(text), said, strlen(said));
+	log_sink_write(&l);
 }
 
-#define LOG_BODY(level, err)                  \
-	do {                                  \
-		va_list ap;                   \
-		int saved = errno;            \
-		va_start(ap, fmt);            \
-		log_put(level, err, fmt, ap); \
-		va_end(ap);                   \
-		errno = saved;                \
+#define LOG_BODY(prio, err)                  \
+	do {                                 \
+		va_list ap;                  \
+		int saved = errno;           \
+		va_start(ap, fmt);           \
+		log_put(prio, err, fmt, ap); \
+		va_end(ap);                  \
+		errno = saved;               \
 	} while (0)
 
 void
 log_warn(const char *fmt, ...)
 {
-	LOG_BODY("warning: ", saved);
+	LOG_BODY(PRIO_WARN, saved);
 }
 
 void
 log_warnx(const char *fmt, ...)
 {
-	LOG_BODY("warning: ", 0);
+	LOG_BODY(PRIO_WARN, 0);
 }
 
 void
 log_info(const char *fmt, ...)
 {
-	LOG_BODY("", 0);
+	LOG_BODY(PRIO_INFO, 0);
 }
 
 void
 log_debug(const char *fmt, ...)
 {
-	if (verbosity >= 1)
-		LOG_BODY("", 0);
+	if (verbosity >= 1 || log_own)
+		LOG_BODY(PRIO_DEBUG, 0);
 }
 
 void
 fatal(const char *fmt, ...)
 {
-	LOG_BODY("fatal: ", saved);
+	LOG_BODY(PRIO_FATAL, saved);
+	log_flush(LOG_LAST_MS);
 	_exit(EX_SOFTWARE);
 }
 
 void
 fatalx(const char *fmt, ...)
 {
-	LOG_BODY("fatal: ", 0);
+	LOG_BODY(PRIO_FATAL, 0);
+	log_flush(LOG_LAST_MS);
 	_exit(EX_SOFTWARE);
 }

@@ -95,7 +95,8 @@ child_log_flush(struct child *c)
 	if (c->probe != 0)
 		return; /* what it says is its answer */
 	if (c->log.len > 0)
-		log_line((char *)c->log.data, c->log.len);
+		log_relay(proc_name(c->role), c->pid, (char *)c->log.data,
+		    c->log.len);
 	c->log.len = 0;
 }
 
@@ -154,6 +155,8 @@ child_event(struct child *c, enum policy_event ev, int code)
 	struct policy_todo todo =
 	    policy_step(&c->policy, ev, code, mono_now(), arc4random());
 
+	log_debug("%s.%u is %s", proc_name(c->role), c->instance,
+	    policy_state_name(&c->policy, mono_now()));
 	switch (todo.action) {
 	case POLICY_NONE:
 		break;

@@ -18,6 +18,7 @@
 #include "sup.h"
 
 #define COUNTER_SIZE 4096
+#define LOG_LAST_MS  200 /* for a reader to take the last words */
 
 static void
 on_stop_signal(void *arg, const struct signalfd_siginfo *si)
@@ -92,6 +93,7 @@ sup_run(struct options *o)
 
 	make_run_id(s.run, sizeof(s.run));
 	s.loop = loop_new();
+	log_set_loop(s.loop);
 	if ((code = sup_open(&s)) != EX_OK)
 		return (code);
 	/* what a dead worker leaves behind is ours to reap, PID 1 or not */
@@ -104,6 +106,7 @@ sup_run(struct options *o)
 	    o->socket);
 	serve_event(&s, EVENT_DAEMON_START, NULL);
 	code = loop_run(s.loop);
+	log_set_loop(NULL);
 	socket_close(&s);
 	if (o->keep)
 		state_save(&s);
@@ -137,6 +140,7 @@ main(int argc, char **argv)
 	log_init("wharfd", o.verbose);
 	for (size_t i = 0; i < o.tokens.n; i++)
 		log_enable_token(o.tokens.v[i]);
+	log_set_format(o.log);
 	if (o.probe)
 		code = probe_sandbox(&o);
 	else if ((code = context_resolve(&o)) != EX_OK)
@@ -146,5 +150,6 @@ main(int argc, char **argv)
 	else if (o.verbose > 0)
 		normal_print(&o);
 	options_free(&o);
+	log_flush(LOG_LAST_MS);
 	return (code);
 }

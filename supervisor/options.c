@@ -30,6 +30,7 @@ enum {
 	OPT_TARGET,
 	OPT_BUILD_ARG,
 	OPT_VOLUME,
+	OPT_LOG,
 };
 
 static const struct option longopts[] = {
@@ -45,6 +46,7 @@ static const struct option longopts[] = {
 	{ "target", required_argument, NULL, OPT_TARGET },
 	{ "build-arg", required_argument, NULL, OPT_BUILD_ARG },
 	{ "volume", required_argument, NULL, OPT_VOLUME },
+	{ "log", required_argument, NULL, OPT_LOG },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -55,20 +57,42 @@ static const char usage[] =
     "              [--dockerfile FILE] [--target STAGE] "
     "[--build-arg K=V]...\n"
     "              [--sandbox on|trap|off] [--require-sandbox]\n"
-    "              [--max-restarts N] [--wrap WORKER=COMMAND] DIR\n"
+    "              [--max-restarts N] [--log text|json|syslog]\n"
+    "              [--wrap WORKER=COMMAND] DIR\n"
     "       wharfd --probe-sandbox [-j]\n";
+
+/* A line for a terminal: names are the shell's, and may be anybody's. */
+static void __attribute__((format(printf, 1, 0)))
+options_say(const char *fmt, va_list ap)
+{
+	char text[PATH_MAX + 256], esc[2 * sizeof(text)];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fprintf(stderr, "wharfd: %s\n",
+	    log_escape(esc, sizeof(esc), text, strlen(text)));
+}
 
 static int __attribute__((format(printf, 2, 3)))
 options_fail(int *code, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "wharfd: ");
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	options_say(fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 	*code = EX_USAGE;
+	return (-1);
+}
+
+static int __attribute__((format(printf, 2, 3)))
+options_no_input(int *code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	options_say(fmt, ap);
+	va_end(ap);
+	*code = EX_NOINPUT;
 	return (-1);
 }
 
@@ -150,6 +174,25 @@ options_sandbox(struct options *o, const char *s, int *code)
 }
 
 static int
+options_log(struct options *o, const char *s, int *code)
+{
+	if (log_format_by_name(s, &o->log) == -1)
+		return (options_fail(code,
+		    "--log: text, json or syslog, not '%s'", s));
+	return (0);
+}
+
+static int
+options_token(struct options *o, const char *s, int *code)
+{
+	if (!log_token_exists(s))
+		return (options_fail(code, "-D: one of %s, not '%s'",
+		    log_token_names(), s));
+	strings_add(&o->tokens, s);
+	return (0);
+}
+
+static int
 options_wrap(struct options *o, const char *s, int *code)
 {
 	const char *eq = strchr(s, '=');
@@ -224,6 +267,8 @@ options_long(struct options *o, int opt, const char *arg, int *code)
 	case OPT_VOLUME:
 		strings_add(&o->binds, arg);
 		return (0);
+	case OPT_LOG:
+		return (options_log(o, arg, code));
 	default:
 		fputs(usage, stderr);
 		*code = EX_USAGE;
@@ -267,8 +312,7 @@ options_short(struct options *o, int opt, const char *arg, int *code)
 		options_set(&o->socket, arg);
 		return (0);
 	case 'D':
-		strings_add(&o->tokens, arg);
-		return (0);
+		return (options_token(o, arg, code));
 	case 'e':
 		return (options_add_pair(&o->env, "-e", arg, code));
 	case 'p':
@@ -283,15 +327,31 @@ options_short(struct options *o, int opt, const char *arg, int *code)
 	}
 }
 
+/* getopt's complaint, about the option or about what it lacks. */
+static int
+options_unknown(const char *word, int *code)
+{
+	char letter[] = { '-', (char)optopt, '\0' };
+
+	if (optopt > ' ' && optopt < 0x7f) /* in the middle of a word, maybe */
+		word = letter;
+	options_fail(code, "%s: unknown, or used wrongly", word);
+	fputs(usage, stderr);
+	return (-1);
+}
+
 static int
 options_getopt(struct options *o, int argc, char **argv, int *code)
 {
 	bool after_v = false;
 	int c, r;
 
+	opterr = 0; /* its words would show what was given as it is */
 	optind = 0; /* glibc: start anew, whatever was parsed before */
 	while ((c = getopt_long(argc, argv, "-dnvVjs:D:e:p:", longopts,
 		    NULL)) != -1) {
+		if (c == '?')
+			return (options_unknown(argv[optind - 1], code));
 		r = c == 1 ? options_operand(o, optarg, after_v, code) :
 			     options_short(o, c, optarg, code);
 		if (r == -1)
@@ -356,10 +416,8 @@ options_dockerfile(struct options *o, int *code)
 	path = xasprintf("%s/%s", o->dir, o->dockerfile);
 	r = stat(path, &st);
 	if (r == -1 || !S_ISREG(st.st_mode)) {
-		fprintf(stderr, "wharfd: %s: %s\n", path,
+		r = options_no_input(code, "%s: %s", path,
 		    r == -1 ? strerror(errno) : "not a file");
-		*code = EX_NOINPUT;
-		r = -1;
 	}
 	free(path);
 	return (r);
@@ -372,10 +430,9 @@ options_dir(struct options *o, int *code)
 	struct stat st;
 
 	if (real == NULL || stat(real, &st) == -1 || !S_ISDIR(st.st_mode)) {
-		fprintf(stderr, "wharfd: %s: %s\n", o->dir,
+		options_no_input(code, "%s: %s", o->dir,
 		    real == NULL ? strerror(errno) : "not a directory");
 		free(real);
-		*code = EX_NOINPUT;
 		return (-1);
 	}
 	free(o->dir);

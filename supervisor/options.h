@@ -18,6 +18,7 @@ struct options {
 	bool foreground; /* -d */
 	bool check;      /* -n */
 	int verbose;
+	enum log_format log;
 	char *dir;  /* absolute, resolved */
 	char *name; /* of service, image and container */
 	char *socket;

@@ -51,7 +51,8 @@ def labels(w, ctx, name):
     mine = {k: v for k, v in c["Config"]["Labels"].items()
             if k.startswith("wharf.")}
     ok(set(mine) >= {"wharf.service", "wharf.dir", "wharf.role",
-                     "wharf.context-hash"}, name + "labels", mine)
+                     "wharf.context-hash", "wharf.config-hash"},
+       name + "labels", mine)
     equal((mine.get("wharf.dir"), mine.get("wharf.role")), (ctx, "app"),
           name + "wharf.dir and wharf.role")
     equal(c["Name"].lstrip("/"), os.path.basename(ctx),

@@ -100,9 +100,11 @@ captured(void (*fn)(void))
 	assert_int_equal(pipe(p), 0);
 	dup2(p[1], STDERR_FILENO);
 	close(p[1]);
+	log_set_format(LOG_TEXT); /* another standard error */
 	fn();
 	dup2(saved, STDERR_FILENO);
 	close(saved);
+	log_set_format(LOG_TEXT);
 	n = read(p[0], text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
 	close(p[0]);
@@ -168,16 +170,59 @@ test_long_lines(void **state)
 }
 
 static void
-say_line(void)
+say_lines(void)
 {
-	log_line("watch: \033]0;x\007", 12);
+	log_relay("watch", 7, "<4>a \033]0;x\007", 11);
+	log_relay("watch", 7, "<6>b", 4);
+	log_relay("watch", 7, "<9>c", 4);
+	log_relay("watch", 7, "watch: d", 8);
+	log_relay("watch", 7, "", 0);
+	log_relay("watch", 7, "<4", 2);
 }
 
+/* Priority and name are the supervisor's to show, whoever wrote the line. */
 static void
 test_lines_of_workers(void **state)
 {
-	captured(say_line);
-	assert_string_equal(text, "watch: \\x1b]0;x\n");
+	captured(say_lines);
+	assert_string_equal(text,
+	    "watch: warning: a \\x1b]0;x\\x07\nwatch: b\nwatch: <9>c\n"
+	    "watch: d\nwatch: \nwatch: <4\n");
+}
+
+static void
+say_to_supervisor(void)
+{
+	log_to_supervisor();
+	log_warnx("n %d", 1);
+	log_info("i");
+}
+
+static void
+test_to_supervisor(void **state)
+{
+	captured(say_to_supervisor);
+	assert_string_equal(text, "<4>n 1\n<6>i\n");
+}
+
+static void
+say_with_token(void)
+{
+	log_init("push", 0);
+	log_debug("hidden");
+	log_enable_token("push");
+	log_debug("shown");
+	log_init("plan", 0);
+	log_debug("hidden");
+	log_init("push", 0);
+	log_debug("shown again");
+}
+
+static void
+test_own_token(void **state)
+{
+	captured(say_with_token);
+	assert_string_equal(text, "push: shown\npush: shown again\n");
 }
 
 static void
@@ -196,6 +241,13 @@ test_tokens(void **state)
 		log_enable_token(names[i]);
 	}
 	assert_true(log_has_token("t0"));
+	assert_true(log_token_exists("watch"));
+	assert_true(log_token_exists("supervisor"));
+	assert_false(log_token_exists("watc"));
+	assert_false(log_token_exists(""));
+	assert_string_equal(log_token_names(),
+	    "frames, watch, push, plan, engine, image, control, config, "
+	    "supervisor");
 	assert_true(log_has_token("timer"));
 }
 
@@ -229,6 +281,8 @@ main(void)
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_lines_of_workers),
+		cmocka_unit_test(test_to_supervisor),
+		cmocka_unit_test(test_own_token),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_fatal),
 	};

@@ -184,15 +184,16 @@ each(void **state)
 static void
 test_short_options(void **state)
 {
-	struct parsed *p = good("-d -n -vv -j -s /run/x.sock -D ipc -D watch "
-				"-e A=1 -e B=x=y -p 8080:80 app");
+	struct parsed *p =
+	    good("-d -n -vv -j -s /run/x.sock -D frames -D watch "
+		 "-e A=1 -e B=x=y -p 8080:80 app");
 
 	assert_true(p->o.foreground);
 	assert_true(p->o.check);
 	assert_true(p->o.json);
 	assert_int_equal(p->o.verbose, 2);
 	assert_string_equal(p->o.socket, "/run/x.sock");
-	strings_are(&p->o.tokens, "ipc", "watch");
+	strings_are(&p->o.tokens, "frames", "watch");
 	strings_are(&p->o.env, "A=1", "B=x=y");
 	strings_are(&p->o.ports, "8080:80", NULL);
 	assert_string_equal(p->o.name, "app");
@@ -209,13 +210,16 @@ test_long_options(void **state)
 	assert_string_equal(p->o.name, "n-1");
 	assert_string_equal(p->o.network, "net");
 	assert_true(p->o.keep);
+	assert_int_equal(p->o.log, LOG_TEXT);
 	assert_string_equal(p->o.dockerfile, "sub/Other");
 	assert_string_equal(p->o.target, "st");
 	strings_are(&p->o.build_args, "V=2", NULL);
 	parsed_free(p);
-	p = good("-d --sandbox=trap --max-restarts=3 --wrap=push=strace app");
+	p = good(
+	    "-d --sandbox=trap --log=json --max-restarts=3 --wrap=push=strace app");
 	assert_int_equal(p->o.sandbox, SANDBOX_TRAP);
 	assert_int_equal(p->o.max_restarts, 3);
+	assert_int_equal(p->o.log, LOG_JSON);
 	assert_int_equal(p->o.wrap_role, PROC_PUSH);
 	assert_string_equal(p->o.wrap, "strace");
 	parsed_free(p);
@@ -283,6 +287,10 @@ test_bad_usage(void **state)
 		{ "-d -e =v app", "-e: K=V, not '=v'" },
 		{ "-d --build-arg A app", "--build-arg: K=V, not 'A'" },
 		{ "-d --sandbox=full app", "on, trap or off, not 'full'" },
+		{ "-d --log=xml app", "text, json or syslog, not 'xml'" },
+		{ "-d -D nosuch app",
+		    "-D: one of frames, watch, push, plan, engine, image, "
+		    "control, config, supervisor, not 'nosuch'" },
 		{ "-d --max-restarts=0 app", "--max-restarts: too small" },
 		{ "-d --max-restarts=x app", "--max-restarts: invalid" },
 		{ "-d --max-restarts=1000001 app",
@@ -532,6 +540,16 @@ test_socket(void **state)
 
 #define TEST(t) cmocka_unit_test_setup(t, each)
 
+/* Words may be anybody's: file names of a script, say. */
+static void
+nothing_raw_is_said(void **state)
+{
+	bad("--b\x1b[31m", EX_USAGE, "--b\\x1b[31m");
+	bad("-\x9b", EX_USAGE, "\\x9b");
+	bad("-d /no\x1bpe", EX_NOINPUT, "/no\\x1bpe");
+	bad("-d --name x\ny /", EX_USAGE, "x\\x0ay");
+}
+
 int
 main(void)
 {
@@ -552,6 +570,7 @@ main(void)
 		TEST(test_docker_context),
 		TEST(test_api_version),
 		TEST(test_socket),
+		cmocka_unit_test(nothing_raw_is_said),
 	};
 
 	return (cmocka_run_group_tests(tests, set_up, tear_down));

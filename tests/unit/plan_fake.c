@@ -18,6 +18,7 @@
 #define NOT_ENDED 77
 
 static mono_t bench_now;
+static char bench_hash[CONFIG_HASH_SIZE]; /* of the first service */
 
 /* What plan sends. */
 
@@ -52,8 +53,8 @@ bench_on_frame(void *arg, struct frame *f)
 	switch (f->head.type) {
 	case MSG_TAKE:
 		memcpy(&t, frame_fixed(f), sizeof(t));
-		if (t.service != 1)
-			break; /* the second service is there to be asked */
+		if (t.service != b->serving)
+			break; /* the others are there to be asked */
 		assert_false(b->taking);
 		b->taking = true;
 		got_fill(&b->take, f);
@@ -153,16 +154,17 @@ bench_new(size_t nservices)
 			    .dockerfile = df,
 			    .image = image,
 			    .container = i == 0 ? app : app2 };
+	plan_config_hash(&b->services[0], bench_hash);
 	b->engine = (struct conf_engine) { .name = name, .host = host };
 	b->w.ops = &plan_ops;
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < BENCH_SERVICES; i++)
 		b->service_list[i] = &b->services[i];
 	b->engine_list[0] = &b->engine;
 	b->w.conf.services = b->service_list;
 	b->w.conf.nservices = nservices;
 	b->w.conf.engines = b->engine_list;
 	b->w.conf.nengines = 1;
-	b->watch_gen = 1;
+	b->watch_gen = b->serving = 1;
 	bench_connect(b);
 	return (b);
 }
@@ -189,7 +191,7 @@ bench_free(struct bench *b)
 struct service *
 bench_service(struct bench *b)
 {
-	return (((struct plan *)b->w.state)->services);
+	return (((struct plan *)b->w.state)->services[0]);
 }
 
 void
@@ -376,7 +378,7 @@ engine_state(struct bench *b, enum eng_state state)
 void
 engine_event(struct bench *b, const char *id, const char *action)
 {
-	struct msg_eng_event m = { .service = 1 };
+	struct msg_eng_event m = { .service = b->serving };
 	struct buf t = { 0 };
 
 	fields_add_str(&t, F_ACTION, action);
@@ -421,14 +423,15 @@ engine_error(struct bench *b, const struct got *g, unsigned status,
 const char *
 bench_item(const char *id, const char *name, const char *state)
 {
-	static char item[4][200];
+	static char item[4][300];
 	static unsigned n;
 	char *s = item[n++ % 4];
 
 	snprintf(s, sizeof(item[0]),
 	    "{\"Id\":\"%s\",\"Names\":[\"%s\"],"
-	    "\"ImageID\":\"sha256:%s\",\"State\":\"%s\"}",
-	    id, name, id, state);
+	    "\"ImageID\":\"sha256:%s\",\"State\":\"%s\","
+	    "\"Labels\":{\"wharf.config-hash\":\"%s\"}}",
+	    id, name, id, state, bench_hash);
 	return (s);
 }
 
@@ -656,6 +659,59 @@ control_do(struct bench *b, enum do_verb verb, const char *service)
 	bench_note(b, PROC_CONTROL, MSG_DO, ++id, &m, &t);
 	buf_free(&t);
 	return (id);
+}
+
+struct conf_service *
+bench_add(struct bench *b, uint32_t id)
+{
+	struct conf *c = &b->w.conf;
+	struct conf_service *s = &b->services[id - 1];
+
+	assert_true(id > c->nservices && id <= BENCH_SERVICES);
+	*s = b->services[0];
+	s->service = id;
+	s->flags = 0;
+	c->services[c->nservices++] = s;
+	return (s);
+}
+
+void
+bench_retire(struct bench *b, uint32_t id)
+{
+	b->services[id - 1].flags |= SERVICE_RETIRED;
+}
+
+void
+bench_drop(struct bench *b, uint32_t id)
+{
+	struct conf *c = &b->w.conf;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->nservices; i++)
+		if (c->services[i]->service != id)
+			c->services[n++] = c->services[i];
+	c->nservices = n;
+}
+
+void
+bench_reconf(struct bench *b)
+{
+	plan_ops.reconf(&b->w);
+	bench_settle(b);
+}
+
+unsigned
+bench_gone(struct bench *b, uint32_t id)
+{
+	unsigned n = 0;
+	struct msg_num m;
+
+	bench_settle(b);
+	for (size_t i = 0; i < b->n; i++) {
+		memcpy(&m, b->got[i].fixed, sizeof(m));
+		n += b->got[i].head.type == MSG_SERVICE_GONE && m.n == id;
+	}
+	return (n);
 }
 
 void

@@ -7,9 +7,10 @@
 
 #include "workers/plan/plan.h"
 
-#define BENCH_FRAMES 256
-#define BENCH_NEXT   "/app.next"
-#define BENCH_OLD    "/app.old"
+#define BENCH_FRAMES   256
+#define BENCH_SERVICES 4
+#define BENCH_NEXT     "/app.next"
+#define BENCH_OLD      "/app.old"
 
 /* A frame that plan has sent. */
 struct got {
@@ -23,8 +24,8 @@ struct got {
 
 struct bench {
 	struct worker w;
-	struct conf_service services[2];
-	struct conf_service *service_list[2];
+	struct conf_service services[BENCH_SERVICES];
+	struct conf_service *service_list[BENCH_SERVICES];
 	struct conf_engine engine;
 	struct conf_engine *engine_list[1];
 	struct channel *sup;
@@ -32,6 +33,7 @@ struct bench {
 	size_t n;
 	struct got take; /* the standing one */
 	bool taking;
+	uint32_t serving; /* the service whose TAKE it is; 1 at first */
 	unsigned events[EVENT_MAX];
 	struct buf event[EVENT_MAX]; /* fields of the last of a kind */
 	uint32_t watch_gen;
@@ -120,6 +122,16 @@ void bench_attaches(struct bench *b, const char *id);
 struct bench *bench_up(void);
 
 uint32_t control_do(struct bench *b, enum do_verb verb, const char *service);
+/*
+ * Reloads: a service as the first but for its number, which the caller may
+ * change further; one that goes; one that is gone; and the news of it.
+ */
+struct conf_service *bench_add(struct bench *b, uint32_t id);
+void bench_retire(struct bench *b, uint32_t id);
+void bench_drop(struct bench *b, uint32_t id);
+void bench_reconf(struct bench *b);
+/* How often SERVICE_GONE has come for it. */
+unsigned bench_gone(struct bench *b, uint32_t id);
 void bench_stop(struct bench *b);
 /* The worker has left its loop with 0. */
 bool bench_ended(struct bench *b);

@@ -231,6 +231,8 @@ test_chunks(void **state)
 	"{\"Config\":{},\"Mounts\":[{\"Type\":\"bind\"," \
 	"\"Destination\":\"/app/d/host\",\"RW\":true}]}"
 
+#define NO_SHELL "{\"Config\":{\"Shell\":[1,null]}}"
+
 static enum mount_kind
 kind(const struct facts *f, const char *path)
 {
@@ -258,6 +260,9 @@ test_facts(void **state)
 	assert_int_equal(facts_container(&f, "[]", 2), -1);
 	assert_int_equal(facts_container(&f, "{", 1), -1);
 	assert_int_equal(facts_image(&f.base, "nonsense", 8), -1);
+	/* a shell of no words is none */
+	assert_int_equal(facts_image(&f.base, NO_SHELL, strlen(NO_SHELL)), 0);
+	assert_null(f.base.shell);
 	assert_true(facts_stat_isdir("{\"mode\":2147484141}", 19));
 	assert_false(facts_stat_isdir("{\"mode\":420}", 12));
 	facts_free(&f);

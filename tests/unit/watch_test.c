@@ -615,6 +615,7 @@ test_polled(void **state)
 
 	close(w->ifd);
 	w->ifd = -1;
+	w->no_inotify = true;
 	world_sh(w, "mkdir -p d/e; echo > d/e/f; echo > g");
 	world_start(w, NULL);
 	assert_int_equal(w->tree->npolled, 3);

@@ -3,6 +3,7 @@
  */
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -44,10 +45,23 @@ on_gone(void *arg)
 	((struct world *)arg)->gone++;
 }
 
+static int
+on_inotify(void *arg)
+{
+	struct world *w = arg;
+
+	if (w->no_inotify) {
+		errno = EMFILE;
+		return (-1);
+	}
+	return (w->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+}
+
 static const struct watch_ops ops = { .warning = on_warning,
 	.scanned = on_scanned,
 	.overflow = on_overflow,
-	.gone = on_gone };
+	.gone = on_gone,
+	.inotify = on_inotify };
 
 struct world *
 world_new(void)
@@ -65,12 +79,20 @@ world_new(void)
 }
 
 void
+world_tree(struct world *w)
+{
+	w->tree = watch_tree_new(w->rootfd, w->ifd, &ops, w);
+	watch_limits_open(&w->limits);
+	watch_tree_limits(w->tree, &w->limits);
+}
+
+void
 world_start(struct world *w, const char *dockerfile)
 {
 	/* what is there has been there for a while */
 	usleep(15000);
 	if (w->tree == NULL)
-		w->tree = watch_tree_new(w->rootfd, w->ifd, &ops, w);
+		world_tree(w);
 	w->sub = watch_tree_subscribe(w->tree, 1, dockerfile);
 	watch_tree_start(w->tree);
 	world_settle(w);
@@ -84,6 +106,8 @@ world_free(struct world *w)
 {
 	char cmd[128];
 
+	if (w->tree != NULL && w->tree->limits != NULL)
+		watch_limits_close(&w->limits);
 	watch_tree_free(w->tree);
 	close(w->rootfd);
 	if (w->ifd != -1)

@@ -12,15 +12,20 @@ struct world {
 	char root[80];
 	int rootfd;
 	int ifd;
+	bool no_inotify; /* there is no other instance */
 	struct watch_tree *tree;
 	struct watch_sub *sub;
 	uint64_t taken; /* last batch */
+	struct watch_limits limits;
 	unsigned warnings, scans, overflows, gone;
 	char warning[512]; /* the last */
 };
 
 /* An empty root, neither watched nor subscribed to. */
 struct world *world_new(void);
+
+/* Its tree, which is not yet being watched. */
+void world_tree(struct world *w);
 
 /* Watch it with one subscription, and swallow the first SUBTREE "". */
 void world_start(struct world *w, const char *dockerfile);

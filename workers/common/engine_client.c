@@ -130,6 +130,18 @@ eng_cancel(struct worker *w, uint32_t id)
 }
 
 void
+eng_forget(struct worker *w, const void *arg)
+{
+	struct eng_open *o, *next;
+
+	for (o = opens; o != NULL; o = next) {
+		next = o->next;
+		if (o->arg == arg)
+			eng_cancel(w, o->id);
+	}
+}
+
+void
 eng_body_end(struct worker *w, uint32_t id, uint64_t bytes)
 {
 	struct msg_num m = { .n = bytes };

@@ -45,6 +45,9 @@ uint32_t eng_ask(struct worker *w, const struct eng_request *q);
 /* Forget the request; `cb` will not be called.  0 is ignored. */
 void eng_cancel(struct worker *w, uint32_t id);
 
+/* The same for all open requests with this argument. */
+void eng_forget(struct worker *w, const void *arg);
+
 /* The body that goes with the request has been written: so many bytes. */
 void eng_body_end(struct worker *w, uint32_t id, uint64_t bytes);
 

@@ -235,6 +235,7 @@ worker_main(int argc, char **argv, const struct worker_ops *ops)
 	log_init(proc_name(ops->role), 0);
 	if (argc > 1)
 		fatalx("started by wharfd only; see wharfd(8)");
+	log_to_supervisor();
 	/* a terminal's ^C is for the supervisor, which then stops us */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);

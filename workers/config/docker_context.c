@@ -157,6 +157,7 @@ docker_context_ask(struct docker_context *d, const char *path, rpc_cb cb)
 	struct msg_config_open m = { .place = CONFIG_DOCKER };
 	struct buf tail = { 0 };
 
+	log_debug("asks for %s", path);
 	fields_add_str(&tail, F_PATH, path);
 	if (rpc_ask(d->w->rpc, MSG_CONFIG_OPEN, 0, &m, &tail, -1, cb, d) == 0)
 		fatalx("no channel");
@@ -221,6 +222,7 @@ docker_context_open(struct docker_context *d, char *name, char *from)
 		return;
 	}
 	SHA256Data((const uint8_t *)name, strlen(name), hash);
+	log_debug("context %s, named by %s", name, from);
 	d->path = xasprintf("contexts/meta/%s/meta.json", hash);
 	docker_context_ask(d, d->path, docker_context_on_meta);
 }

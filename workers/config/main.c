@@ -253,6 +253,7 @@ main_next_file(struct state *st)
 		return;
 	}
 	m.from = config_from(st->c, inc);
+	log_debug("asks for %s, included", inc->name);
 	fields_add_str(&tail, F_PATH, inc->name);
 	if (rpc_ask(st->w->rpc, MSG_CONFIG_OPEN, 0, &m, &tail, -1, main_on_file,
 		st) == 0)

@@ -146,6 +146,8 @@ request_done(struct request *r, uint64_t code, const char *text)
 static void
 client_serve(struct client *c, struct frame *f)
 {
+	log_debug("%s of uid %u, number %u", f->def->name, (unsigned)c->uid,
+	    f->head.id);
 	switch (f->head.type) {
 	case MSG_CTL_STATUS:
 		status_ask(request_new(c, f));

@@ -161,6 +161,7 @@ create_container(cJSON *body, const struct conf_service *s,
 {
 	char *image = fields_dup(req, F_IMAGE_ID);
 	char *hash = fields_dup(req, F_CONTEXT_HASH);
+	char *config = fields_dup(req, F_CONFIG_HASH);
 	cJSON *env;
 	int r = -1;
 
@@ -181,10 +182,15 @@ create_container(cJSON *body, const struct conf_service *s,
 	}
 	if (create_labels(body, "Labels", s, "app", hash, w) == -1)
 		goto out;
+	if (config != NULL &&
+	    create_add_str(cJSON_GetObjectItemCaseSensitive(body, "Labels"),
+		LABEL_CONFIG, config, w) == -1)
+		goto out;
 	r = create_host_config(body, s, req, w);
 out:
 	free(image);
 	free(hash);
+	free(config);
 	return (r);
 }
 

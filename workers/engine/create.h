@@ -15,6 +15,7 @@
 #define LABEL_DIR     "wharf.dir"
 #define LABEL_ROLE    "wharf.role"
 #define LABEL_HASH    "wharf.context-hash"
+#define LABEL_CONFIG  "wharf.config-hash" /* plan reads it */
 
 /*
  * Body of POST /containers/create: the service as configured, IMAGE_ID,

@@ -68,7 +68,8 @@ struct job;
 
 struct engine {
 	struct worker *w;
-	const struct conf_engine *conf;
+	const struct conf_engine *conf; /* own */
+	struct conf_engine own;
 	struct http *http;
 	struct state state;
 	struct events events;
@@ -85,7 +86,10 @@ char *engine_path(const struct engine *e, const char *fmt, ...)
 /* Whether answers must wait; the paused are resumed later by themselves. */
 bool engine_congested(struct engine *e);
 
-/* The service of that name, directory and role on this engine, or NULL. */
+/*
+ * The service of that name, directory and role on this engine, or NULL.  Of
+ * two the one that is not retired.
+ */
 const struct conf_service *engine_service_by_labels(const struct engine *e,
     const char *name, const char *dir, const char *role);
 
@@ -118,12 +122,12 @@ void gate_add(struct gate *g, const char *id, const struct conf_service *s);
 void gate_remove(struct gate *g, const char *id);
 bool gate_knows(const struct gate *g, const char *id,
     const struct conf_service *s);
+/* Forget what was known of services that the configuration has no more. */
+void gate_reconf(struct gate *g, const struct conf *c);
 /* Whether an inspect's JSON shows a container of that service. */
-bool gate_check(const struct engine *e, const struct buf *json,
-    const struct conf_service *s);
+bool gate_check(const struct buf *json, const struct conf_service *s);
 /* The same for an image that was built for it. */
-bool gate_check_image(const struct engine *e, const struct buf *json,
-    const struct conf_service *s);
+bool gate_check_image(const struct buf *json, const struct conf_service *s);
 /* Whether an inspect's JSON shows a tag that is not the service's own. */
 bool gate_image_has_other_tags(const struct buf *json,
     const struct conf_service *s);

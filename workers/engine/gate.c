@@ -62,40 +62,64 @@ gate_knows(const struct gate *g, const char *id, const struct conf_service *s)
 	return (false);
 }
 
+/* A retired service and the one that follows it may have the same ones. */
+static bool
+gate_labels_are(const struct conf_service *s, const char *name, const char *dir,
+    const char *role)
+{
+	return (name != NULL && dir != NULL && role != NULL &&
+	    (strcmp(role, "app") == 0 || strcmp(role, "stage") == 0) &&
+	    strcmp(s->name, name) == 0 && strcmp(s->dir, dir) == 0);
+}
+
 const struct conf_service *
 engine_service_by_labels(const struct engine *e, const char *name,
     const char *dir, const char *role)
 {
 	const struct conf *c = &e->w->conf;
+	const struct conf_service *found = NULL;
 
-	if (name == NULL || dir == NULL || role == NULL)
-		return (NULL);
-	if (strcmp(role, "app") != 0 && strcmp(role, "stage") != 0)
-		return (NULL);
 	for (size_t i = 0; i < c->nservices; i++)
 		if (c->services[i]->engine == e->conf->instance &&
-		    strcmp(c->services[i]->name, name) == 0 &&
-		    strcmp(c->services[i]->dir, dir) == 0)
-			return (c->services[i]);
-	return (NULL);
+		    gate_labels_are(c->services[i], name, dir, role)) {
+			if (!conf_is_retired(c->services[i]))
+				return (c->services[i]);
+			found = c->services[i];
+		}
+	return (found);
+}
+
+void
+gate_reconf(struct gate *g, const struct conf *c)
+{
+	const struct conf_service *s;
+	size_t j;
+
+	for (size_t i = 0; i < GATE_MAX; i++) {
+		if ((s = g->known[i].service) == NULL)
+			continue;
+		for (j = 0; j < c->nservices; j++)
+			if (c->services[j] == s)
+				break;
+		if (j == c->nservices)
+			g->known[i].service = NULL;
+	}
 }
 
 bool
-gate_check(const struct engine *e, const struct buf *json,
-    const struct conf_service *s)
+gate_check(const struct buf *json, const struct conf_service *s)
 {
 	cJSON *o = json_parse(json->data, json->len, ENGINE_JSON_MAX, NULL);
 	const cJSON *l = json_obj(json_obj(o, "Config"), "Labels");
-	bool ours = engine_service_by_labels(e, json_str(l, LABEL_SERVICE),
-			json_str(l, LABEL_DIR), json_str(l, LABEL_ROLE)) == s;
+	bool ours = gate_labels_are(s, json_str(l, LABEL_SERVICE),
+	    json_str(l, LABEL_DIR), json_str(l, LABEL_ROLE));
 
 	cJSON_Delete(o);
 	return (ours);
 }
 
 bool
-gate_check_image(const struct engine *e, const struct buf *json,
-    const struct conf_service *s)
+gate_check_image(const struct buf *json, const struct conf_service *s)
 {
 	cJSON *o = json_parse(json->data, json->len, ENGINE_JSON_MAX, NULL);
 	const cJSON *l = json_obj(json_obj(o, "Config"), "Labels");

@@ -318,7 +318,7 @@ job_on_inspected(struct job *j, unsigned status)
 		job_done_status(j, status);
 		return;
 	}
-	if (!gate_check(j->e, &j->answer, j->service)) {
+	if (!gate_check(&j->answer, j->service)) {
 		job_fail(j, ERR_REFUSED, "not a container of this service");
 		return;
 	}
@@ -330,6 +330,9 @@ static void
 job_start(struct job *j)
 {
 	j->running = true;
+	log_debug("%s for %s begins, container %.12s",
+	    msg_def(j->op->type)->name, proc_name(j->source),
+	    j->cid != NULL && j->cid[0] != '\0' ? j->cid : "-");
 	if (j->op->gated && !gate_knows(j->e->gate, j->cid, j->service))
 		job_http(j, "GET",
 		    engine_path(j->e, "/containers/%s/json", j->cid), NULL,
@@ -481,6 +484,27 @@ job_on_request(struct engine *e, struct frame *f)
 		j->body =
 		    body_new(e->w->loop, frame_take_fd(f), job_on_body, j);
 	jobs_run(e);
+}
+
+/* The first job of a service that is not configured any more. */
+static struct job *
+job_find_dropped(struct engine *e)
+{
+	struct job *j;
+
+	for (j = e->jobs; j != NULL; j = j->next)
+		if (conf_service(&e->w->conf, j->m.service) != j->service)
+			break;
+	return (j);
+}
+
+void
+jobs_reconf(struct engine *e)
+{
+	struct job *j;
+
+	while ((j = job_find_dropped(e)) != NULL)
+		job_fail(j, ERR_CANCELLED, "the service is gone");
 }
 
 /* The open job that a FOLLOW frame belongs to. */

@@ -78,6 +78,9 @@ void job_on_request(struct engine *e, struct frame *f);
 void job_on_cancel(struct engine *e, struct frame *f);
 void job_on_body_end(struct engine *e, struct frame *f);
 
+/* End the jobs of services that the configuration has no more. */
+void jobs_reconf(struct engine *e);
+
 /* Start what waits, as far as the engine allows it. */
 void jobs_run(struct engine *e);
 /* The engine is gone: what runs has failed. */

@@ -59,18 +59,33 @@ engine_start(struct worker *w)
 {
 	struct engine *e = xcalloc(1, sizeof(*e));
 	struct http_conf conf = { .dial = engine_dial, .arg = e };
+	const struct conf_engine *c = conf_engine(&w->conf, w->instance);
 
 	e->w = w;
-	e->conf = conf_engine(&w->conf, w->instance);
-	if (e->conf == NULL) {
+	if (c == NULL) {
 		log_warnx("engine %u is not configured", w->instance);
 		return (-1);
 	}
+	/* a reload may drop it before this process is told to stop */
+	e->own = (struct conf_engine) { .instance = c->instance,
+		.name = xstrdup(c->name),
+		.host = xstrdup(c->host),
+		.api = c->api != NULL ? xstrdup(c->api) : NULL };
+	e->conf = &e->own;
 	w->state = e;
 	e->gate = gate_new();
 	e->http = http_new(w->loop, &conf);
 	state_start(e);
 	return (0);
+}
+
+static void
+engine_reconf(struct worker *w)
+{
+	struct engine *e = w->state;
+
+	jobs_reconf(e);
+	gate_reconf(e->gate, &w->conf);
 }
 
 static void
@@ -160,6 +175,7 @@ main(int argc, char **argv)
 		.setup = engine_setup,
 		.start = engine_start,
 		.stop = engine_stop,
+		.reconf = engine_reconf,
 		.handlers = handlers,
 	};
 

@@ -130,7 +130,7 @@ ops_inspected_id(struct job *j, unsigned status)
 		job_done_status(j, status);
 		return;
 	}
-	if (!gate_check(j->e, &j->answer, j->service)) {
+	if (!gate_check(&j->answer, j->service)) {
 		job_fail(j, ERR_REFUSED, "not a container of this service");
 		return;
 	}
@@ -410,7 +410,7 @@ ops_image_inspected(struct job *j, unsigned status)
 		job_done_status(j, status);
 		return;
 	}
-	if (!gate_check_image(j->e, &j->answer, j->service)) {
+	if (!gate_check_image(&j->answer, j->service)) {
 		job_fail(j, ERR_REFUSED, "not an image of this service");
 		return;
 	}

@@ -270,6 +270,9 @@ build_send(struct build *b)
 		build_answer(b, RESULT_RETRY, strerror(errno), -1);
 		return;
 	}
+	log_debug("%s: job %llu sends the context%s", b->conf->name,
+	    (unsigned long long)b->job,
+	    b->flags & JOB_NO_CACHE ? ", nothing from the cache" : "");
 	b->pipe_w = p[1];
 	fcntl(p[1], F_SETFL, O_WRONLY | O_NONBLOCK);
 	q.fd = p[0];

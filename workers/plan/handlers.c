@@ -1,10 +1,8 @@
 /*
  * What reaches the plan worker from others, and its start and end.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "workers/plan/plan.h"
 
@@ -12,52 +10,9 @@ static struct service *
 service_by_id(struct plan *p, uint32_t id)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (p->services[i].conf->service == id)
-			return (&p->services[i]);
+		if (p->services[i]->conf->service == id)
+			return (p->services[i]);
 	return (NULL);
-}
-
-static int
-plan_start(struct worker *w)
-{
-	struct plan *p = xcalloc(1, sizeof(*p));
-
-	w->state = p;
-	p->w = w;
-	p->n = w->conf.nservices;
-	p->services = xcalloc(p->n + 1, sizeof(*p->services));
-	/* jobs of different generations must not be taken for one another */
-	p->jobs = (uint64_t)w->generation * 1000000;
-	for (size_t i = 0; i < p->n; i++) {
-		p->services[i].w = w;
-		p->services[i].conf = w->conf.services[i];
-		p->services[i].manifest_fd = -1;
-		batch_take(&p->services[i]);
-	}
-	return (0);
-}
-
-void
-plan_free(struct plan *p)
-{
-	struct service *s;
-
-	if (p == NULL)
-		return;
-	for (size_t i = 0; i < p->n; i++) {
-		s = &p->services[i];
-		loop_timer_cancel(&s->timer);
-		loop_timer_cancel(&s->take_timer);
-		while (s->work != NULL)
-			work_free(s, s->work);
-		verbs_forget(s);
-		buf_free(&s->set_aside);
-		buf_free(&s->builds);
-		if (s->manifest_fd != -1)
-			close(s->manifest_fd);
-	}
-	free(p->services);
-	free(p);
 }
 
 static void
@@ -65,8 +20,11 @@ plan_engine_is(struct worker *w, uint32_t engine, bool up)
 {
 	struct plan *p = w->state;
 
+	if (engine >= PLAN_ENGINES)
+		return;
+	p->engine[engine] = up ? PLAN_UP : PLAN_DOWN;
 	for (size_t i = 0; i < p->n; i++) {
-		struct service *s = &p->services[i];
+		struct service *s = p->services[i];
 
 		if (s->conf->engine != engine)
 			continue;
@@ -79,6 +37,8 @@ plan_engine_is(struct worker *w, uint32_t engine, bool up)
 			s->retry_at = (mono_t) { 0 };
 		} else if (w->stopping)
 			end_give_up(s);
+		else if (s->retiring)
+			plan_abandon(s);
 		plan_next(s);
 	}
 }
@@ -142,46 +102,33 @@ static void
 plan_on_tree(struct worker *w, struct frame *f)
 {
 	const struct msg_tree *m = frame_fixed(f);
-	struct plan *p = w->state;
 
-	for (size_t i = 0; i < p->n; i++) {
-		struct service *s = &p->services[i];
-
-		if (s->conf->tree != m->tree)
-			continue;
-		batch_watch_is(s, f->head.generation);
-		s->tree_upto = m->changes;
-		s->root_gone = (m->flags & TREE_ROOT_GONE) != 0;
-		s->held = (m->flags & TREE_HELD) != 0;
-		if (m->flags & TREE_SCANNED)
-			s->scanned = true;
-		plan_next(s);
-	}
+	plan_tree_is(w->state, f->head.generation, m);
 }
 
 static void
 plan_stop(struct worker *w)
 {
 	struct plan *p = w->state;
+	size_t removing;
 
-	p->removing = p->n;
+	p->removing = 0;
+	for (size_t i = 0; i < p->n; i++)
+		p->removing += !p->services[i]->ended;
+	removing = p->removing;
 	for (size_t i = 0; i < p->n; i++) {
-		struct service *s = &p->services[i];
+		struct service *s = p->services[i];
 
 		/*
 		 * Long work is cut short; a call to the engine is awaited,
 		 * unless the engine is away.
 		 */
-		if (s->job_id != 0) {
-			rpc_cancel(w->rpc, s->job_id);
-			act_cancelled(s);
-			plan_op_end(s);
-		}
+		plan_cut_short(s);
 		if (!s->engine_up)
 			end_give_up(s);
 		plan_next(s);
 	}
-	if (p->n == 0)
+	if (removing == 0)
 		worker_end(w, EX_OK);
 }
 
@@ -200,5 +147,6 @@ const struct worker_ops plan_ops = {
 	.role = PROC_PLAN,
 	.start = plan_start,
 	.stop = plan_stop,
+	.reconf = plan_reconf,
 	.handlers = handlers,
 };

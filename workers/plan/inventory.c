@@ -49,6 +49,22 @@ act_has_name(const cJSON *container, const char *name, const char *suffix)
 	return (false);
 }
 
+/* A container of an earlier start, or of what a reload has changed. */
+static void
+act_check_config(struct service *s, const cJSON *container)
+{
+	const char *was =
+	    json_str(json_obj(container, "Labels"), "wharf.config-hash");
+	char now[CONFIG_HASH_SIZE];
+
+	plan_config_hash(s->conf, now);
+	if (was != NULL && strcmp(was, now) == 0)
+		return;
+	s->need_rebuild = true;
+	strlcpy(s->climbed, "the container was made by another configuration",
+	    sizeof(s->climbed));
+}
+
 static void
 act_adopt(struct service *s, const cJSON *container)
 {
@@ -70,6 +86,7 @@ act_adopt(struct service *s, const cJSON *container)
 	 */
 	s->need_start = !s->running;
 	s->need_inspect = true;
+	act_check_config(s, container);
 }
 
 /*
@@ -99,7 +116,7 @@ act_take_list(struct service *s, const cJSON *list)
 		    act_has_name(c, s->conf->container, ".old"))
 			aside = c;
 	}
-	if (s->w->stopping || !act_was_cut_short(ours, aside))
+	if (plan_is_ending(s) || !act_was_cut_short(ours, aside))
 		aside = NULL;
 	cJSON_ArrayForEach (c, list)
 		if (json_str(c, "Id") != NULL && c != ours && c != aside)

@@ -55,6 +55,7 @@ enum plan_op {
 	OP_STEPS,
 	OP_RESTART,
 	OP_REMOVE, /* the end: end.c */
+	OP_DETACH, /* push forgets a retired service's container */
 };
 
 /* What the last finished job did, for status. */
@@ -128,15 +129,24 @@ struct service {
 	struct buf builds; /* fields of the build's status item */
 	bool was_in_step;
 	struct waiter *waiters;
+	struct replace *replace; /* of OP_REPLACE */
 	/* the end */
+	bool retiring; /* the configuration has it no more */
 	unsigned end_at;
 	bool ended;
 };
 
+#define PLAN_ENGINES 256 /* an instance is a byte of every frame */
+
+enum plan_engine { PLAN_UNKNOWN, PLAN_DOWN, PLAN_UP };
+
 struct plan {
 	struct worker *w;
-	struct service *services;
+	struct service **services;
 	size_t n;
+	uint8_t engine[PLAN_ENGINES]; /* enum plan_engine */
+	uint32_t watch_gen;           /* that told of these */
+	struct plan_tree *trees;
 	uint64_t jobs;
 	size_t removing; /* services whose container goes at the end */
 };
@@ -144,11 +154,33 @@ struct plan {
 /* handlers.c: the worker as worker_main() and tests run it */
 extern const struct worker_ops plan_ops;
 
+/* reconf.c: services come and go */
+int plan_start(struct worker *w);
+void plan_reconf(struct worker *w);
 /* Free what start made; a worker just ends.  Takes NULL. */
 void plan_free(struct plan *p);
+/* watch of that generation has told of a tree. */
+void plan_tree_is(struct plan *p, uint32_t generation,
+    const struct msg_tree *m);
+/* A retired service that has to do with the same container is not gone. */
+bool plan_must_wait(const struct service *s);
+/* A new service goes on with this retired one's container. */
+bool plan_is_taken_over(const struct service *s);
+/* Its end has come, alone or with the whole worker. */
+bool plan_is_ending(const struct service *s);
+void plan_cut_short(struct service *s);
+void plan_abandon(struct service *s);
+/* All is done that was to be done for a retired service. */
+void plan_retired(struct service *s);
+
+/* confhash.c */
+#define CONFIG_HASH_SIZE 65
+/* What its container is made of, in hex, with a NUL. */
+void plan_config_hash(const struct conf_service *s, char hex[CONFIG_HASH_SIZE]);
 
 /* service.c: what happens next */
 void plan_next(struct service *s);
+void plan_wait_until(struct service *s, mono_t when);
 void plan_fail(struct service *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void plan_unblock(struct service *s);
@@ -195,10 +227,13 @@ void act_cancelled(struct service *s);
 /* end.c: what was made is taken away */
 void end_next(struct service *s);
 void end_give_up(struct service *s);
+void end_done(struct service *s);
 
 /* replace.c: build, and put a new container in the old one's place */
 void replace_build(struct service *s);
 void replace_begin(struct service *s);
+/* Forget a replacement that nobody will answer. */
+void replace_abandon(struct service *s);
 /* Remove new_id (may be ""), bring the container that was put aside back. */
 void replace_recover(struct service *s, const char *new_id, const char *old_id);
 
@@ -207,6 +242,8 @@ void verbs_do(struct worker *w, struct frame *f);
 void verbs_cancel(struct worker *w, struct frame *f);
 void verbs_status(struct worker *w, struct frame *f);
 void verbs_settle(struct service *s);
+/* Tell all who wait that the service goes. */
+void verbs_retired(struct service *s);
 /* Drop all who wait, without an answer. */
 void verbs_forget(struct service *s);
 void verbs_watch_restarted(struct service *s);

@@ -117,10 +117,13 @@ replace_create(struct replace *r)
 {
 	struct buf b = { 0 };
 	char *name = xasprintf("%s.next", r->s->conf->container);
+	char hash[CONFIG_HASH_SIZE];
 
+	plan_config_hash(r->s->conf, hash);
 	fields_add_str(&b, F_NAME, name);
 	fields_add_str(&b, F_IMAGE_ID, r->s->built_id);
 	fields_add_str(&b, F_CONTEXT_HASH, r->s->built_id);
+	fields_add_str(&b, F_CONFIG_HASH, hash);
 	buf_add(&b, r->ports.data, r->ports.len);
 	replace_ask(r, MSG_ENG_CREATE, ENG_NONE, 0, 0, &b);
 	free(name);
@@ -130,6 +133,7 @@ replace_create(struct replace *r)
 static void
 replace_free(struct replace *r)
 {
+	r->s->replace = NULL;
 	buf_free(&r->ports);
 	free(r);
 }
@@ -264,7 +268,7 @@ replace_forget_image(struct replace *r)
 static void
 replace_step(struct replace *r)
 {
-	if (r->s->w->stopping && r->at < AT_STOP_OLD)
+	if (plan_is_ending(r->s) && r->at < AT_STOP_OLD)
 		r->at = AT_UNDO_NEW;
 	while (replace_skips(r))
 		r->at++;
@@ -438,7 +442,7 @@ replace_on_answer(void *arg, const struct eng_answer *a)
 	if (r->at == AT_UNDO_NEW) {
 		r->new_id[0] = '\0';
 		/* the same again with ports that the engine chooses */
-		if (r->again && !r->s->w->stopping) {
+		if (r->again && !plan_is_ending(r->s)) {
 			r->again = false;
 			r->at = AT_IMAGE;
 			replace_step(r);
@@ -450,12 +454,22 @@ replace_on_answer(void *arg, const struct eng_answer *a)
 }
 
 void
+replace_abandon(struct service *s)
+{
+	if (s->replace == NULL)
+		return;
+	eng_forget(s->w, s->replace);
+	replace_free(s->replace);
+}
+
+void
 replace_recover(struct service *s, const char *new_id, const char *old_id)
 {
 	struct replace *r = xcalloc(1, sizeof(*r));
 
 	plan_op_begin(s, OP_REPLACE);
 	r->s = s;
+	s->replace = r;
 	r->recover = r->aside = r->stopped = true;
 	r->at = AT_UNDO_NEW;
 	strlcpy(r->new_id, new_id, sizeof(r->new_id));
@@ -470,6 +484,7 @@ replace_begin(struct service *s)
 
 	plan_op_begin(s, OP_REPLACE);
 	r->s = s;
+	s->replace = r;
 	strlcpy(r->old_id, s->id, sizeof(r->old_id));
 	strlcpy(r->old_image, s->image_id, sizeof(r->old_image));
 	replace_step(r);

@@ -16,15 +16,38 @@ plan_on_timer(void *arg)
 	plan_next(arg);
 }
 
-static void
+void
 plan_wait_until(struct service *s, mono_t when)
 {
 	loop_timer_set(s->w->loop, &s->timer, when, plan_on_timer, s);
 }
 
+static const char *
+op_name(enum plan_op op)
+{
+	static const char *const names[] = {
+		[OP_LIST] = "list containers",
+		[OP_ATTACH] = "attach",
+		[OP_BUILD] = "build",
+		[OP_REPLACE] = "replace the container",
+		[OP_START] = "start",
+		[OP_INSPECT] = "inspect",
+		[OP_RECHECK] = "inspect on a hint",
+		[OP_APPLY] = "push",
+		[OP_STEPS] = "repeat steps",
+		[OP_RESTART] = "restart",
+		[OP_REMOVE] = "remove the container",
+	};
+
+	if (op <= OP_NONE || op >= sizeof(names) / sizeof(names[0]))
+		return ("nothing");
+	return (names[op]);
+}
+
 void
 plan_op_begin(struct service *s, enum plan_op op)
 {
+	log_debug("%s: %s", s->conf->name, op_name(op));
 	s->op = op;
 	s->job_id = 0;
 	s->op_began = mono_now();
@@ -99,9 +122,10 @@ plan_has_needs(const struct service *s)
 bool
 plan_in_step(const struct service *s)
 {
-	return (s->engine_up && s->listed && s->scanned && !s->root_gone &&
-	    s->attached && s->running && !s->paused && s->work == NULL &&
-	    !plan_has_needs(s) && !s->blocked && s->set_aside.len == 0 &&
+	return (!s->retiring && s->engine_up && s->listed && s->scanned &&
+	    !s->root_gone && s->attached && s->running && !s->paused &&
+	    s->work == NULL && !plan_has_needs(s) && !s->blocked &&
+	    s->set_aside.len == 0 &&
 	    (s->op == OP_NONE || s->op == OP_RECHECK) && s->acked == s->batch &&
 	    s->acked_upto >= s->tree_upto);
 }
@@ -124,6 +148,8 @@ plan_why(const struct service *s)
 {
 	if (plan_in_step(s))
 		return ("");
+	if (s->retiring)
+		return ("the configuration has changed");
 	if (!s->engine_up)
 		return ("the engine is away");
 	if (s->root_gone)
@@ -138,6 +164,11 @@ plan_why(const struct service *s)
 		return ("the image is being built");
 	if (s->op == OP_REPLACE)
 		return ("the container is being replaced");
+	if (plan_must_wait(s))
+		return ("what the configuration had here before is being "
+			"ended");
+	if (s->need_rebuild && s->climbed[0] != '\0')
+		return (s->climbed);
 	if (!s->scanned)
 		return ("the directory is being read");
 	if (s->id[0] == '\0')
@@ -210,7 +241,7 @@ plan_next_action(struct service *s)
 static void
 plan_next_op(struct service *s)
 {
-	if (!s->engine_up || s->root_gone)
+	if (!s->engine_up || s->root_gone || plan_must_wait(s))
 		return;
 	if (s->blocked && s->unblock_at.ns != 0) {
 		if (mono_now().ns < s->unblock_at.ns)
@@ -234,7 +265,7 @@ plan_next(struct service *s)
 {
 	if (s->op != OP_NONE || s->ended)
 		return;
-	if (s->w->stopping)
+	if (plan_is_ending(s))
 		end_next(s);
 	else
 		plan_next_op(s);

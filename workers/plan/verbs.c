@@ -10,6 +10,17 @@
 
 static void verbs_on_synced(void *arg, struct frame *f);
 
+/* How many are not on their way out. */
+static size_t
+verbs_count(const struct plan *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		n += !p->services[i]->retiring;
+	return (n);
+}
+
 /* One service less to wait for; the last one answers. */
 static void
 order_leave(struct worker *w, struct order *o, bool answer)
@@ -45,12 +56,12 @@ waiter_answer(struct service *s, struct waiter **p, int code, const char *text)
 {
 	struct plan *plan = s->w->state;
 	struct order *o = (*p)->order;
+	bool several = verbs_count(plan) > 1;
 
 	if (code != EX_OK && o->code == EX_OK) {
 		o->code = code;
 		snprintf(o->text, sizeof(o->text), "%s%s%s",
-		    plan->n > 1 ? s->conf->name : "", plan->n > 1 ? ": " : "",
-		    text);
+		    several ? s->conf->name : "", several ? ": " : "", text);
 	}
 	waiter_drop(s, p, true);
 }
@@ -164,10 +175,11 @@ verbs_do(struct worker *w, struct frame *f)
 	o->id = f->head.id;
 	o->left = 1; /* while it is being handed out */
 	for (size_t i = 0; i < p->n; i++)
-		if (name == NULL ||
-		    strcmp(p->services[i].conf->name, name) == 0)
+		if (!p->services[i]->retiring &&
+		    (name == NULL ||
+			strcmp(p->services[i]->conf->name, name) == 0))
 			if (m->verb >= DO_SYNC && m->verb <= DO_REBUILD)
-				verbs_do_one(&p->services[i], m->verb, o);
+				verbs_do_one(p->services[i], m->verb, o);
 	if (m->verb < DO_SYNC || m->verb > DO_REBUILD)
 		rpc_answer_err(w->ch, o->id, ERR_INVALID, 0, "no such verb");
 	else if (o->left == 1 && name != NULL)
@@ -186,11 +198,19 @@ verbs_cancel(struct worker *w, struct frame *f)
 	struct waiter **v;
 
 	for (size_t i = 0; i < p->n; i++)
-		for (v = &p->services[i].waiters; *v != NULL;)
+		for (v = &p->services[i]->waiters; *v != NULL;)
 			if ((*v)->order->id == f->head.id)
-				waiter_drop(&p->services[i], v, false);
+				waiter_drop(p->services[i], v, false);
 			else
 				v = &(*v)->next;
+}
+
+void
+verbs_retired(struct service *s)
+{
+	while (s->waiters != NULL)
+		waiter_answer(s, &s->waiters, EX_UNAVAILABLE,
+		    "the configuration of the service has changed");
 }
 
 void
@@ -266,12 +286,14 @@ verbs_status(struct worker *w, struct frame *f)
 	struct plan *p = w->state;
 	struct buf b = { 0 };
 
+	/* of a retired service its successor tells */
 	for (size_t i = 0; i < p->n; i++)
-		status_service(&p->services[i], f->head.id);
+		if (!p->services[i]->retiring)
+			status_service(p->services[i], f->head.id);
 	for (size_t i = 0; i < p->n; i++)
-		if (p->services[i].builds.len > 0) {
-			buf_add(&b, p->services[i].builds.data,
-			    p->services[i].builds.len);
+		if (p->services[i]->builds.len > 0) {
+			buf_add(&b, p->services[i]->builds.data,
+			    p->services[i]->builds.len);
 			status_item(w, f->head.id, STATUS_BUILD, &b);
 		}
 	buf_free(&b);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "log.h"
 #include "workers/push/compare.h"
 
 #define COMPARE_AGAIN_MAX 1000
@@ -184,6 +185,7 @@ compare_changed(struct compare *c, const char *path,
 
 	ch->st = *st;
 	ch->scanned_ns = scanned_ns;
+	log_debug("%s is %s", path, e != NULL ? "not as delivered" : "new");
 }
 
 static void
@@ -191,6 +193,7 @@ compare_gone(struct compare *c, const char *path,
     const struct manifest_entry *e)
 {
 	changes_add(&c->changes, path, e->type, TREE_ABSENT);
+	log_debug("%s was delivered and is gone", path);
 }
 
 /* The content is as delivered: from now on the new stat proves it. */

@@ -49,6 +49,10 @@ facts_strings(const cJSON *list)
 	cJSON_ArrayForEach (s, list)
 		if (cJSON_IsString(s))
 			v[n++] = xstrdup(s->valuestring);
+	if (n == 0) {
+		free(v);
+		v = NULL;
+	}
 	return (v);
 }
 

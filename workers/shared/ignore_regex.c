@@ -249,14 +249,16 @@ bool
 regex_class_has(const struct ignore_regex *re, uint32_t class, uint32_t rune)
 {
 	const struct regex_class *c = &re->classes[class];
-	const struct regex_range *r = re->ranges + c->first;
+	const struct regex_range *r;
 	size_t i;
 
 	if (rune < 128)
 		return (c->ascii[rune / 64] >> rune % 64 & 1);
-	for (i = 0; i < c->n; i++)
-		if (rune >= r[i].lo && rune <= r[i].hi)
+	for (i = 0; i < c->n; i++) {
+		r = &re->ranges[c->first + i];
+		if (rune >= r->lo && rune <= r->hi)
 			return (!c->negated);
+	}
 	return (c->negated);
 }
 

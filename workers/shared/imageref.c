@@ -287,12 +287,16 @@ char *
 imageref_familiar(const struct imageref *ref)
 {
 	const char *path = ref->repository;
+	size_t n;
 
 	if (strcmp(ref->registry, "docker.io") != 0)
 		return (imageref_format(ref));
 	/* "library/a/b" would be read as something else without library. */
 	if (strncmp(path, "library/", 8) == 0 && strchr(path + 8, '/') == NULL)
 		path += 8;
+	/* "docker.io/a.b/c" is not what registry a.b has as c */
+	if (has_registry(path, &n))
+		return (imageref_format(ref));
 	return (join("", path, ref));
 }
 

@@ -28,7 +28,8 @@ void imageref_clear(struct imageref *);
 char *imageref_format(const struct imageref *);
 
 /*
- * As a person writes it: no docker.io/, no library/; the caller frees.
+ * As a person writes it: no docker.io/, no library/, unless what is left would
+ * be read as something else; the caller frees.
  */
 char *imageref_familiar(const struct imageref *);
 

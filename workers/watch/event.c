@@ -159,8 +159,9 @@ event_overflow(struct watch_tree *t)
 	struct watch_sub *s;
 
 	t->overflows++;
-	if (t->ops->overflow != NULL)
+	if (t->ops->overflow != NULL && mono_now().ns >= t->lost_again.ns)
 		t->ops->overflow(t->arg);
+	t->lost_again = mono_add_ms(mono_now(), WATCH_LOST_MS);
 	t->changes++;
 	TAILQ_FOREACH (s, &t->subs, link)
 		watch_sub_lost(s, t->changes);

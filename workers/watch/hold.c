@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "buf.h"
+#include "log.h"
 #include "workers/watch/watch.h"
 
 #define MS 1000000
@@ -224,6 +225,11 @@ hold_tell(struct watch_tree *t, struct watch_hold *h,
 		flags |= DIRTY_SCAN;
 	if (now->type == TREE_ABSENT)
 		flags |= DIRTY_GONE;
+	log_debug("change %llu: %s%s", (unsigned long long)h->number,
+	    t->path[0] != '\0' ? t->path : ".",
+	    flags & DIRTY_GONE ? " is gone" :
+		tree           ? " and all below" :
+				 "");
 	TAILQ_FOREACH (s, &t->subs, link)
 		if (watch_rules_sub_wants(t, s, h->entry, is_dir))
 			watch_dirty_add(s, t->path, flags, h->number,

@@ -6,7 +6,6 @@
  * this file ties trees to the channel and the loop.
  */
 #include <sys/inotify.h>
-#include <sys/vfs.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -30,8 +29,7 @@ struct root {
 	struct worker *w;
 	const struct conf_root *conf;
 	int ifd;
-	bool remote;
-	bool polls; /* it has no inotify, or cannot rely on it */
+	int no_inotify; /* errno, while there is none */
 	bool told_scanned;
 	struct watch_tree *tree;
 	struct waits waits;
@@ -39,12 +37,13 @@ struct root {
 };
 
 struct state {
-	uint64_t max_watches;
+	struct watch_limits limits;
 	struct root *roots;
 	size_t nroots;
 };
 
 static void root_on_timer(void *arg);
+static void root_on_events(void *arg, uint32_t events);
 
 static void
 root_fields(struct buf *b, const struct root *r)
@@ -141,11 +140,29 @@ root_on_gone(void *arg)
 	channel_send(r->w->ch, MSG_ROOT_GONE, 0, 0, &m, NULL, 0, -1);
 }
 
+/* An instance has come free, or the limit was raised. */
+static int
+root_on_inotify(void *arg)
+{
+	struct root *r = arg;
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+	if (fd == -1)
+		return (-1);
+	if (loop_fd_set(r->w->loop, fd, EPOLLIN, root_on_events, r) == -1) {
+		close(fd);
+		return (-1);
+	}
+	r->ifd = fd;
+	return (fd);
+}
+
 static const struct watch_ops tree_ops = {
 	.warning = root_on_warning,
 	.scanned = root_on_scanned,
 	.overflow = root_on_overflow,
 	.gone = root_on_gone,
+	.inotify = root_on_inotify,
 };
 
 static void
@@ -318,12 +335,16 @@ watch_on_status(struct worker *w, struct frame *f)
 	for (size_t i = 0; i < st->nroots; i++) {
 		const struct root *r = &st->roots[i];
 		struct buf b = { 0 };
+		char *why;
 
 		root_fields(&b, r);
-		fields_add_str(&b, F_BACKEND, r->polls ? "poll" : "inotify");
+		fields_add_str(&b, F_BACKEND, watch_tree_backend(r->tree));
 		fields_add_u64(&b, F_SEEN, r->tree->changes);
 		fields_add_u64(&b, F_UNREADABLE, r->tree->nunreadable);
 		fields_add_u64(&b, F_POLLED, r->tree->npolled);
+		if ((why = watch_tree_why(r->tree)) != NULL)
+			fields_add_str(&b, F_WHY, why);
+		free(why);
 		rpc_answer(w->ch, f->head.id, MSG_STATUS_ITEM, F_MORE, &m, &b,
 		    -1);
 		buf_free(&b);
@@ -345,43 +366,6 @@ watch_on_peer(struct worker *w, struct frame *f)
 			root_tell_tree(&st->roots[i]);
 }
 
-static uint64_t
-read_limit(void)
-{
-	char line[32] = "";
-	const char *err;
-	int fd;
-
-	fd =
-	    open("/proc/sys/fs/inotify/max_user_watches", O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return (0);
-	if (read(fd, line, sizeof(line) - 1) == -1)
-		line[0] = '\0';
-	close(fd);
-	line[strcspn(line, "\n")] = '\0';
-	return ((uint64_t)strtonum(line, 0, INT64_MAX, &err));
-}
-
-/* File systems that others change too, without an event on this machine. */
-static bool
-is_remote(int fd)
-{
-	static const long magic[] = { 0x6969 /* NFS */, 0x517b /* SMB */,
-		0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
-		0x01021997 /* 9P */, 0x65735546 /* FUSE, virtiofs */,
-		0x786f4256 /* VBOXSF */, 0x5346414f /* AFS */,
-		0x00c36400 /* CEPH */, 0xbacbacbc /* VMHGFS */ };
-	struct statfs sf;
-
-	if (fstatfs(fd, &sf) == -1)
-		return (false);
-	for (size_t i = 0; i < sizeof(magic) / sizeof(magic[0]); i++)
-		if ((uint32_t)sf.f_type == (uint32_t)magic[i])
-			return (true);
-	return (false);
-}
-
 /* With start-up rights: inotify instances, and what only /proc tells. */
 static int
 watch_setup(struct worker *w)
@@ -390,7 +374,7 @@ watch_setup(struct worker *w)
 	struct root *r;
 
 	w->state = st;
-	st->max_watches = read_limit();
+	watch_limits_open(&st->limits);
 	st->nroots = w->conf.nroots;
 	st->roots = xcalloc(st->nroots + 1, sizeof(*st->roots));
 	for (size_t i = 0; i < st->nroots; i++) {
@@ -401,25 +385,21 @@ watch_setup(struct worker *w)
 		TAILQ_INIT(&r->waits);
 		if (r->conf->fd == -1)
 			continue;
-		r->remote = is_remote(r->conf->fd);
 		r->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 		if (r->ifd == -1)
-			log_warn("%s: no inotify instance (sysctl "
-				 "fs.inotify.max_user_instances): polling",
-			    r->conf->path);
-		r->polls = r->remote || r->ifd == -1;
+			r->no_inotify = errno;
 	}
 	return (0);
 }
 
 static void
-root_start(struct root *r, uint64_t max_watches)
+root_start(struct root *r, struct watch_limits *limits)
 {
 	const struct conf *c = &r->w->conf;
 
 	r->tree = watch_tree_new(r->conf->fd, r->ifd, &tree_ops, r);
-	r->tree->remote = r->remote;
-	r->tree->max_watches = max_watches;
+	r->tree->no_inotify = r->no_inotify;
+	watch_tree_limits(r->tree, limits);
 	for (size_t i = 0; i < c->nservices; i++)
 		if (c->services[i]->tree == r->conf->tree)
 			watch_tree_subscribe(r->tree, c->services[i]->service,
@@ -437,7 +417,7 @@ watch_start(struct worker *w)
 
 	for (size_t i = 0; i < st->nroots; i++) {
 		r = &st->roots[i];
-		root_start(r, st->max_watches);
+		root_start(r, &st->limits);
 		if (r->ifd != -1 &&
 		    loop_fd_set(w->loop, r->ifd, EPOLLIN, root_on_events, r) ==
 			-1) {

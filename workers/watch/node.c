@@ -175,6 +175,7 @@ node_drop(struct watch_tree *t, struct watch_node *n)
 	watch_scan_unqueue(t, n);
 	watch_node_unwatch(t, n, true);
 	watch_node_flag(t, n, NODE_UNREADABLE, false);
+	watch_node_remote(t, n, NULL);
 	watch_node_flag(t, n, NODE_POLLED, false);
 	node_forget_move(t, n);
 	watch_rules_forget(t);
@@ -311,5 +312,22 @@ watch_node_flag(struct watch_tree *t, struct watch_node *n, uint32_t flag,
 	} else {
 		TAILQ_REMOVE(list, n, slow);
 		--*count;
+	}
+}
+
+void
+watch_node_remote(struct watch_tree *t, struct watch_node *n, const char *fs)
+{
+	if (((n->flags & NODE_REMOTE) != 0) == (fs != NULL))
+		return;
+	n->flags ^= NODE_REMOTE;
+	if (fs == NULL) {
+		t->nremote--;
+		return;
+	}
+	if (t->nremote++ == 0) {
+		free(t->remote_path);
+		t->remote_path = xstrdup(t->path);
+		t->remote_fs = fs;
 	}
 }

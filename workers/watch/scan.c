@@ -59,10 +59,7 @@ scan_done(struct watch_tree *t, const struct watch_job *j)
 			    (uint64_t)ns / 1000);
 	}
 	if (j->seq == t->poll_seq) {
-		ns = (mono_now().ns - t->poll_begun.ns) / 1000000 * 10;
-		t->poll_next = mono_add_ms(mono_now(),
-		    ns > WATCH_POLL_MS ? ns : WATCH_POLL_MS);
-		t->poll_seq = 0;
+		watch_poll_done(t);
 	}
 }
 
@@ -202,24 +199,32 @@ scan_unreadable(struct watch_tree *t, struct watch_node *n, int err)
 	    "the directory cannot be read and is not watched");
 }
 
+/* Whether others may change what the directory holds, and how it is known. */
 static void
-scan_watch_limit(struct watch_tree *t)
+scan_remote(struct watch_tree *t, struct watch_node *n,
+    const struct tree_stat *st)
 {
-	char *text;
+	const struct watch_node *up = n->entry->dir;
+	struct watch_snap now;
+	const char *fs;
 
-	if (t->no_watches)
-		return;
-	t->no_watches = true;
-	if (t->npolled > 0)
-		return;
-	text = xasprintf(
-	    "the limit of inotify watches is reached (sysctl "
-	    "fs.inotify.max_user_watches is %llu): what has no watch is "
-	    "compared every %d ms; raise the limit, or leave directories out "
-	    "by .dockerignore",
-	    (unsigned long long)t->max_watches, WATCH_POLL_MS);
-	watch_tree_warn(t, t->path, ENOSPC, text);
-	free(text);
+	watch_snap_from(&now, st);
+	if (up != NULL && up->entry->snap.dev == now.dev)
+		fs = up->flags & NODE_REMOTE ? t->remote_fs : NULL;
+	else
+		fs = watch_fs_of(t->scan.fd);
+	watch_node_remote(t, n, fs);
+}
+
+/* Its content is compared every now and then. */
+static void
+scan_poll(struct watch_tree *t, struct watch_node *n)
+{
+	if (t->npolled == 0) {
+		t->poll_ms = WATCH_POLL_MS;
+		t->poll_next = mono_add_ms(mono_now(), t->poll_ms);
+	}
+	watch_node_flag(t, n, NODE_POLLED, true);
 }
 
 /* Watch the directory that is open as t->scan.fd.  -1: cannot be read. */
@@ -227,30 +232,35 @@ static int
 scan_watch(struct watch_tree *t, struct watch_node *n)
 {
 	uint32_t mask = SCAN_MASK;
-	int wd = -1;
+	int wd;
 
-	if (t->ifd == -1 || t->no_watches)
-		goto poll;
-	if (fchdir(t->scan.fd) == -1)
-		return (-1);
-	if (n->entry->dir == NULL)
-		mask |= IN_DELETE_SELF | IN_MOVE_SELF;
-	wd = inotify_add_watch(t->ifd, ".", mask);
-	if (wd != -1) {
-		watch_node_set_wd(t, n, wd);
-		watch_node_flag(t, n, NODE_POLLED, false);
-		return (0);
+	if (t->ifd != -1 && !t->no_watches) {
+		if (n->entry->dir == NULL)
+			mask |= IN_DELETE_SELF | IN_MOVE_SELF;
+		wd = inotify_add_watch(t->ifd, ".", mask);
+		if (wd != -1)
+			watch_node_set_wd(t, n, wd);
+		else if (errno == EACCES || errno == EPERM)
+			return (-1);
+		else if (errno == ENOSPC || errno == ENOMEM)
+			t->no_watches = true;
 	}
-	if (errno == ENOSPC || errno == ENOMEM)
-		scan_watch_limit(t);
-	else if (errno == EACCES || errno == EPERM)
-		return (-1);
-poll:
-	if (t->npolled == 0)
-		t->poll_next = mono_add_ms(mono_now(), WATCH_POLL_MS);
-	if (n->wd == -1)
-		watch_node_flag(t, n, NODE_POLLED, true);
+	if (n->wd == -1 || (n->flags & NODE_REMOTE))
+		scan_poll(t, n);
+	else
+		watch_node_flag(t, n, NODE_POLLED, false);
 	return (0);
+}
+
+/* The directory is open: what is it, and how is it known when it changes? */
+static int
+scan_enter(struct watch_tree *t, struct watch_node *n, struct tree_stat *st)
+{
+	/* listed, but not entered: nothing of what is in it can be seen */
+	if (tree_stat_fd(t->scan.fd, st) == -1 || fchdir(t->scan.fd) == -1)
+		return (-1);
+	scan_remote(t, n, st);
+	return (scan_watch(t, n));
 }
 
 /* Begin with the first directory of the queue. */
@@ -268,7 +278,7 @@ scan_open(struct watch_tree *t)
 	errno = ENAMETOOLONG;
 	if (watch_node_path(n, NULL, t->path) == -1 ||
 	    (t->scan.fd = tree_open_dir(t->rootfd, t->path)) == -1 ||
-	    tree_stat_fd(t->scan.fd, &st) == -1 || scan_watch(t, n) == -1) {
+	    scan_enter(t, n, &st) == -1) {
 		/* what is gone, or no directory now, is told by its event */
 		if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
 			scan_unreadable(t, n, errno);
@@ -367,6 +377,21 @@ scan_entry(struct watch_tree *t, const char *name, const struct tree_stat *st)
 	}
 }
 
+/* A name that is listed and yet cannot be looked at is not gone for that. */
+static bool
+scan_no_stat(struct watch_tree *t, const char *name, int err)
+{
+	struct watch_entry *e = watch_entry_find(t->scan.node, name);
+
+	if (err == ENOENT)
+		return (true);
+	if (e != NULL)
+		e->seen = 1;
+	if (watch_node_path(t->scan.node, name, t->path) == 0)
+		watch_tree_warn(t, t->path, err, "cannot be looked at");
+	return (true);
+}
+
 /* One name of the buffer; false when it is empty and there are no more. */
 static bool
 scan_name(struct watch_tree *t)
@@ -394,7 +419,7 @@ scan_name(struct watch_tree *t)
 	    d->d_name[0] == '\0' || strchr(d->d_name, '/') != NULL)
 		return (true);
 	if (fstatat(s->fd, d->d_name, &sb, AT_SYMLINK_NOFOLLOW) == -1)
-		return (true);
+		return (scan_no_stat(t, d->d_name, errno));
 	tree_stat_from(&st, &sb);
 	scan_entry(t, d->d_name, &st);
 	return (true);

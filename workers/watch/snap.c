@@ -6,13 +6,24 @@
 
 #include "workers/watch/watch.h"
 
-/* A change within this time of another may leave the same time stamp. */
-#define SNAP_RACY_NS 10000000
+/*
+ * A change within this time of another may leave the same time stamp.  Where
+ * these are whole seconds (FAT: two) the time is as long.
+ */
+#define SNAP_RACY_NS   10000000
+#define SNAP_COARSE_NS 2010000000
+
+/* No change leaves a time that is still to come: it was set by hand. */
+static bool
+snap_is_recent(int64_t ns, int64_t now, int64_t span)
+{
+	return (ns >= now - span && ns <= now + span);
+}
 
 void
 watch_snap_from(struct watch_snap *s, const struct tree_stat *st)
 {
-	int64_t late;
+	int64_t now = wall_now_ns(), span;
 
 	memset(s, 0, sizeof(*s));
 	s->type = (uint8_t)st->type;
@@ -26,8 +37,12 @@ watch_snap_from(struct watch_snap *s, const struct tree_stat *st)
 	s->uid = st->uid;
 	s->gid = st->gid;
 	s->mode = (uint16_t)st->mode;
-	late = wall_now_ns() - SNAP_RACY_NS;
-	s->racy = st->mtime_ns >= late || st->ctime_ns >= late;
+	span =
+	    st->mtime_ns % 1000000000 == 0 && st->ctime_ns % 1000000000 == 0 ?
+	    SNAP_COARSE_NS :
+	    SNAP_RACY_NS;
+	s->racy = snap_is_recent(st->mtime_ns, now, span) ||
+	    snap_is_recent(st->ctime_ns, now, span);
 }
 
 bool

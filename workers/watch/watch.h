@@ -27,10 +27,16 @@
 #define WATCH_STORM_MS    1000 /* a file that is written all the time */
 #define WATCH_QUIET_MS    150  /* without a write: the storm is over */
 #define WATCH_SLICE_MS    20
-#define WATCH_SLICE       2000  /* entries, or held changes, at a time */
-#define WATCH_POLL_MS     1000  /* what has no watch is compared */
-#define WATCH_RETRY_MS    10000 /* unreadable directories */
-#define WATCH_CHECK_MS    1000  /* is the root still there? */
+#define WATCH_SLICE       2000   /* entries, or held changes, at a time */
+#define WATCH_POLL_MS     1000   /* what has no watch is compared, at most */
+#define WATCH_POLL_MAX_MS 30000  /* so often, and at least so often */
+#define WATCH_POLL_SHARE  20     /* a pass takes a 20th of the time, or less */
+#define WATCH_RETRY_MS    10000  /* unreadable directories */
+#define WATCH_CHECK_MS    1000   /* is the root still there? */
+#define WATCH_TELL_MS     600000 /* the same limit is told so often */
+#define WATCH_LOST_MS     10000  /* and that events were lost */
+#define WATCH_WARN_BURST  20     /* warnings in a row, then one in so long */
+#define WATCH_WARN_MS     3000
 #define WATCH_READ_MAX    65536
 #define WATCH_BATCH_PATHS 2000
 #define WATCH_BATCH_BYTES (200 * 1024)
@@ -68,7 +74,8 @@ struct watch_entry {
 RB_HEAD(watch_names, watch_entry);
 
 #define NODE_UNREADABLE 0x1
-#define NODE_POLLED     0x2 /* no watch: compared every now and then */
+#define NODE_POLLED     0x2 /* compared every now and then */
+#define NODE_REMOTE     0x4 /* polled, since others change it as well */
 
 struct watch_node {
 	struct watch_entry *entry;
@@ -197,6 +204,19 @@ struct watch_ops {
 	void (*overflow)(void *arg);
 	/* The root is gone; nothing more will come from this tree. */
 	void (*gone)(void *arg);
+	/* A new inotify instance, which is the caller's; -1 with errno. */
+	int (*inotify)(void *arg);
+};
+
+enum watch_limit { LIMIT_WATCHES, LIMIT_INSTANCES, LIMIT_MAX };
+#define LIMIT_UNKNOWN UINT64_MAX
+
+TAILQ_HEAD(watch_limited, watch_tree);
+
+/* The kernel's limits, which all trees of the worker share. */
+struct watch_limits {
+	int fds[LIMIT_MAX][2]; /* sysctl: fs.inotify, user; -1: none */
+	struct watch_limited trees;
 };
 
 /* The directory that is being read. */
@@ -215,15 +235,20 @@ struct watch_scan {
 struct watch_tree {
 	const struct watch_ops *ops;
 	void *arg;
-	int rootfd;  /* borrowed */
-	int ifd;     /* inotify; -1: everything is polled */
-	bool remote; /* a file system whose changes make no events */
-	bool lost;   /* the root was moved, deleted or unmounted */
-	bool gone;   /* and that has been told */
+	int rootfd;     /* borrowed */
+	int ifd;        /* inotify; -1: everything is polled */
+	int no_inotify; /* errno, while there is none */
+	bool lost;      /* the root was moved, deleted or unmounted */
+	bool gone;      /* and that has been told */
 	bool scanned;
 	bool links_stale;
-	bool no_watches;      /* the limit is reached */
-	uint64_t max_watches; /* for people; 0: unknown */
+	bool no_watches;             /* the limit is reached */
+	struct watch_limits *limits; /* NULL: not known */
+	TAILQ_ENTRY(watch_tree) limited;
+	mono_t limit_again; /* it is not told before */
+	mono_t lost_again;
+	mono_t warn_since; /* warnings have been counted since then */
+	unsigned warned, unwarned;
 	struct watch_entry *root;
 	struct watch_subs subs;
 	uint64_t changes; /* number of the last change */
@@ -232,6 +257,9 @@ struct watch_tree {
 	uint64_t watches;
 	uint64_t nunreadable;
 	uint64_t npolled;
+	uint64_t nremote;
+	const char *remote_fs; /* the file system of the first of these */
+	char *remote_path;     /* where it begins */
 	uint64_t overflows;
 	struct watch_node **wds; /* chains, grown with the watches */
 	size_t nwds;
@@ -245,6 +273,7 @@ struct watch_tree {
 	uint64_t poll_seq;  /* the last poll's */
 	mono_t poll_begun;
 	mono_t poll_next;
+	int64_t poll_ms; /* from pass to pass */
 	mono_t retry_next;
 	mono_t check_next;
 	struct watch_dues dues;
@@ -258,6 +287,9 @@ struct watch_tree {
 };
 
 /* wtree.c: the tree as a whole */
+
+/* Share these limits; before the first scan. */
+void watch_tree_limits(struct watch_tree *t, struct watch_limits *l);
 
 /*
  * Takes nothing: rootfd and ifd (inotify_init1, non-blocking, or -1: poll)
@@ -344,6 +376,10 @@ bool watch_node_below(const struct watch_node *n, const struct watch_node *top);
 void watch_node_unwatch(struct watch_tree *t, struct watch_node *n,
     bool remove);
 
+/* The directory lies in a file system of that name; NULL: in a local one. */
+void watch_node_remote(struct watch_tree *t, struct watch_node *n,
+    const char *fs);
+
 /* Turn one of the flags on or off, with its list and its count. */
 void watch_node_flag(struct watch_tree *t, struct watch_node *n, uint32_t flag,
     bool on);
@@ -396,7 +432,41 @@ void watch_scan_new(struct watch_tree *t, struct watch_entry *e,
 /* watchdog.c: what happens by the clock */
 void watch_poll_tick(struct watch_tree *t, mono_t now);
 void watch_poll_now(struct watch_tree *t);
+void watch_poll_done(struct watch_tree *t);
 mono_t watch_poll_next(const struct watch_tree *t);
+
+/* fstype.c: file systems that others change, without an event here */
+
+/* The name of such a type (statfs(2)), of the one that fd is in; or NULL. */
+const char *watch_fs_remote(uint32_t type);
+const char *watch_fs_of(int fd);
+
+/* limits.c: what the kernel allows, and what would be enough */
+
+/* Open the sysctls, which needs a path, and close them. */
+void watch_limits_open(struct watch_limits *l);
+void watch_limits_close(struct watch_limits *l);
+
+/* A value to set, for that many that are needed. */
+uint64_t watch_limit_enough(enum watch_limit which, uint64_t need);
+
+/*
+ * Which sysctl is too low, its value, the need and the way out; the caller
+ * frees.  system and ns: its values for the system and for this user
+ * namespace; held, wanted: by this process.
+ */
+char *watch_limit_text(enum watch_limit which, uint64_t system, uint64_t ns,
+    uint64_t held, uint64_t wanted);
+
+/* Whether directories have no watch for want of one. */
+bool watch_tree_lacks(const struct watch_tree *t);
+
+/* The text for that, or NULL.  The caller frees, as with watch_tree_why(). */
+char *watch_tree_lack(const struct watch_tree *t);
+
+/* All that is not as it should be with the watching, for status; or NULL. */
+char *watch_tree_why(const struct watch_tree *t);
+const char *watch_tree_backend(const struct watch_tree *t);
 
 /* hold.c: changes that wait */
 int watch_due_cmp(const struct watch_hold *a, const struct watch_hold *b);

@@ -2,6 +2,10 @@
  * What happens by the clock: comparing what has no watch, trying unreadable
  * directories again.  Watch worker.
  */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "buf.h"
 #include "workers/watch/watch.h"
 
 /* Compare the directories of a list, each without going down. */
@@ -14,33 +18,75 @@ poll_list(struct watch_tree *t, struct watch_nodes *list, struct watch_job *j)
 		watch_scan_queue(t, n, j, false);
 }
 
+/* There was no inotify instance for the tree: perhaps there is one now. */
+static void
+poll_inotify(struct watch_tree *t)
+{
+	int fd;
+
+	if (t->ifd != -1 || t->ops->inotify == NULL)
+		return;
+	if ((fd = t->ops->inotify(t->arg)) == -1)
+		t->no_inotify = errno;
+	else
+		t->ifd = fd;
+}
+
 void
 watch_poll_now(struct watch_tree *t)
 {
 	struct watch_job *j;
 
-	if (t->npolled == 0 && !t->remote)
+	if (t->npolled == 0)
 		return;
 	/* the limit may have been raised, or watches have come free */
 	t->no_watches = false;
-	j = watch_job_new(t, false, t->remote);
+	poll_inotify(t);
+	j = watch_job_new(t, false, false);
 	t->poll_seq = j->seq;
 	t->poll_begun = mono_now();
 	j->left++;
-	if (t->remote)
-		watch_scan_queue(t, t->root->node, j, false);
-	else
-		poll_list(t, &t->polled, j);
+	poll_list(t, &t->polled, j);
 	j->left--;
 	watch_job_check(t, j);
+}
+
+void
+watch_poll_done(struct watch_tree *t)
+{
+	t->poll_ms = mono_diff_ms(mono_now(), t->poll_begun) * WATCH_POLL_SHARE;
+	if (t->poll_ms < WATCH_POLL_MS)
+		t->poll_ms = WATCH_POLL_MS;
+	if (t->poll_ms > WATCH_POLL_MAX_MS)
+		t->poll_ms = WATCH_POLL_MAX_MS;
+	t->poll_next = mono_add_ms(mono_now(), t->poll_ms);
+	t->poll_seq = 0;
 }
 
 /* Directories that have no watch are there, and none of them is being read. */
 static bool
 poll_wanted(const struct watch_tree *t)
 {
-	return (
-	    t->scanned && t->poll_seq == 0 && (t->npolled > 0 || t->remote));
+	return (t->scanned && t->poll_seq == 0 && t->npolled > 0);
+}
+
+/* Say it when watches are missing, once it is known how many. */
+static void
+limit_tell(struct watch_tree *t, mono_t now)
+{
+	char *lack, *text;
+
+	if (!t->scanned || watch_scan_busy(t) || !watch_tree_lacks(t) ||
+	    now.ns < t->limit_again.ns)
+		return;
+	t->limit_again = mono_add_ms(now, WATCH_TELL_MS);
+	lack = watch_tree_lack(t);
+	text = xasprintf("%s; until then %llu directories are compared every "
+			 "now and then",
+	    lack, (unsigned long long)t->npolled);
+	watch_tree_warn(t, "", 0, text);
+	free(text);
+	free(lack);
 }
 
 void
@@ -48,6 +94,7 @@ watch_poll_tick(struct watch_tree *t, mono_t now)
 {
 	struct watch_job *j;
 
+	limit_tell(t, now);
 	if (poll_wanted(t) && now.ns >= t->poll_next.ns)
 		watch_poll_now(t);
 	if (t->nunreadable > 0 && now.ns >= t->retry_next.ns) {

@@ -12,8 +12,35 @@ void
 watch_tree_warn(struct watch_tree *t, const char *path, int err,
     const char *text)
 {
+	mono_t now = mono_now();
+	char *more = NULL;
+
+	/* a burst, and then one every now and then */
+	for (;
+	     t->warned > 0 && mono_diff_ms(now, t->warn_since) >= WATCH_WARN_MS;
+	     t->warned--)
+		t->warn_since = mono_add_ms(t->warn_since, WATCH_WARN_MS);
+	if (t->warned == 0)
+		t->warn_since = now;
+	if (t->warned >= WATCH_WARN_BURST) {
+		t->unwarned++;
+		return;
+	}
+	t->warned++;
+	if (t->unwarned > 0)
+		more = xasprintf("%s (%u warnings before this were left out)",
+		    text, t->unwarned);
+	t->unwarned = 0;
 	if (t->ops->warning != NULL)
-		t->ops->warning(t->arg, path, err, text);
+		t->ops->warning(t->arg, path, err, more != NULL ? more : text);
+	free(more);
+}
+
+void
+watch_tree_limits(struct watch_tree *t, struct watch_limits *l)
+{
+	t->limits = l;
+	TAILQ_INSERT_TAIL(&l->trees, t, limited);
 }
 
 struct watch_tree *
@@ -54,6 +81,9 @@ watch_tree_free(struct watch_tree *t)
 		TAILQ_REMOVE(&t->subs, s, link);
 		watch_sub_free(s);
 	}
+	if (t->limits != NULL)
+		TAILQ_REMOVE(&t->limits->trees, t, limited);
+	free(t->remote_path);
 	free(t->wds);
 	free(t);
 }
