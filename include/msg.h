@@ -357,7 +357,7 @@ struct msg_event {
 };
 
 enum status_kind {
-	STATUS_DAEMON = 1, /* RUN PID MODE VERSION */
+	STATUS_DAEMON = 1, /* RUN PID MODE VERSION RSS FDS LOG_LOST */
 	STATUS_WORKER,    /* NAME INSTANCE PID GEN STATE RESTARTS LAST_* SB_* */
 	STATUS_ENGINE,    /* NAME HOST STATE API VERSION */
 	STATUS_TREE,      /* ROOT BACKEND SEEN UNREADABLE POLLED WHY */
@@ -367,6 +367,8 @@ enum status_kind {
 	STATUS_LAST,      /* of the service before: JOB ACTION FILES BYTES US
 			     RESULT */
 	STATUS_BUILD,     /* SERVICE STATE STEP STEPS TEXT */
+	STATUS_COUNTER,   /* CTL_METRICS only: NAME SERVICE RESULT US COUNT; of
+			     control itself: metrics.h */
 };
 
 struct msg_status {

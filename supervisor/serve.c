@@ -2,7 +2,9 @@
  * What the supervisor itself does for workers: connections to the engine,
  * shared memory, status, stop.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,6 +12,7 @@
 #include <unistd.h>
 
 #include "context.h"
+#include "log.h"
 #include "rpc.h"
 #include "sup.h"
 
@@ -127,6 +130,28 @@ serve_worker_item(struct child *to, uint32_t id, const struct child *c)
 	buf_free(&b);
 }
 
+/* What this process takes, where /proc is there to say it. */
+static void
+serve_figures(struct buf *b)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	unsigned long long size, rss;
+	DIR *d = opendir("/proc/self/fd");
+	uint64_t fds = 0;
+
+	if (f != NULL && fscanf(f, "%llu %llu", &size, &rss) == 2)
+		fields_add_u64(b, F_RSS, rss * (uint64_t)getpagesize());
+	if (f != NULL)
+		fclose(f);
+	while (d != NULL && readdir(d) != NULL)
+		fds++;
+	if (d != NULL) {
+		fields_add_u64(b, F_FDS, fds - 3); /* ".", "..", its own */
+		closedir(d);
+	}
+	fields_add_u64(b, F_LOG_LOST, log_lost());
+}
+
 static void
 serve_on_status(struct child *c, struct frame *f)
 {
@@ -140,6 +165,7 @@ serve_on_status(struct child *c, struct frame *f)
 		geteuid() == 0 ? "host" :
 				 "user");
 	fields_add_str(&b, F_VERSION, WHARF_VERSION);
+	serve_figures(&b);
 	serve_item(c, f->head.id, STATUS_DAEMON, &b);
 	buf_free(&b);
 	for (size_t i = 0; i < s->nchildren; i++)

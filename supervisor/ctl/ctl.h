@@ -71,6 +71,7 @@ ctl_id_len(size_t len)
 
 /* The commands: an exit code. */
 int ctl_status(struct ctl *c);
+int ctl_metrics(struct ctl *c);
 int ctl_monitor(struct ctl *c, bool has_since, uint64_t since);
 /* service may be NULL: all; timeout_ms 0: none */
 int ctl_do(struct ctl *c, enum do_verb verb, const char *service,

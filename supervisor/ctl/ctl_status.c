@@ -275,7 +275,7 @@ status_print_json(const struct status *s, FILE *out)
 
 struct asked {
 	struct ctl *c;
-	struct status s;
+	struct status *s;
 	int code;
 };
 
@@ -286,28 +286,28 @@ status_on_answer(void *arg, struct frame *f)
 	const struct msg_status *m = frame_fixed(f);
 
 	if (f->head.type == MSG_CTL_ITEM)
-		status_add(&a->s, m->kind, &f->tail);
+		status_add(a->s, m->kind, &f->tail);
 	else if (f->head.type == MSG_CTL_OK) {
-		buf_add(&a->s.end, f->tail.data, f->tail.len);
+		buf_add(&a->s->end, f->tail.data, f->tail.len);
 		a->code = EX_OK;
 	} else if (f->head.type == MSG_ERR)
 		a->code = ctl_complain_err(a->c, f);
 }
 
 int
-ctl_status(struct ctl *c)
+ctl_ask_status(struct ctl *c, enum msg_type type, struct status *s)
 {
 	mono_t end = mono_add_ms(mono_now(), STATUS_PATIENCE_MS);
-	struct asked a = { .c = c, .code = EX_PROTOCOL };
+	struct asked a = { .c = c, .s = s, .code = EX_PROTOCOL };
 	int code;
 
 	for (;;) {
 		if ((code = ctl_connect(c, end)) != EX_OK)
 			return (code);
-		if (ctl_ask(c, MSG_CTL_STATUS, NULL, NULL, end,
-			status_on_answer, &a) == CTL_ANSWERED)
-			break;
-		status_clear(&a.s);
+		if (ctl_ask(c, type, NULL, NULL, end, status_on_answer, &a) ==
+		    CTL_ANSWERED)
+			return (a.code);
+		status_clear(s);
 		if (mono_diff_ms(end, mono_now()) <= 0) {
 			ctl_complain(c, "%s",
 			    c->why[0] != '\0' ? c->why : "no answer in time");
@@ -315,10 +315,18 @@ ctl_status(struct ctl *c)
 		}
 		usleep(STATUS_AGAIN_US); /* the front desk is restarted */
 	}
-	if (a.code == EX_OK &&
-	    (c->json ? status_print_json(&a.s, c->out) :
-		       status_print_text(&a.s, c->out)) == -1)
-		a.code = EX_IOERR;
-	status_clear(&a.s);
-	return (a.code);
+}
+
+int
+ctl_status(struct ctl *c)
+{
+	struct status s = { 0 };
+	int code = ctl_ask_status(c, MSG_CTL_STATUS, &s);
+
+	if (code == EX_OK &&
+	    (c->json ? status_print_json(&s, c->out) :
+		       status_print_text(&s, c->out)) == -1)
+		code = EX_IOERR;
+	status_clear(&s);
+	return (code);
 }

@@ -24,8 +24,18 @@ struct status {
 void status_add(struct status *s, uint32_t kind, const struct fields *t);
 void status_clear(struct status *s);
 
-/* Both: 0, or -1 when it could not be made or written. */
+struct ctl;
+
+/*
+ * Ask CTL_STATUS or CTL_METRICS, again where the front desk is restarted.
+ * EX_OK, or an exit code after saying why.  The items are the caller's to
+ * clear either way.
+ */
+int ctl_ask_status(struct ctl *c, enum msg_type type, struct status *s);
+
+/* All: 0, or -1 when it could not be made or written. */
 int status_print_json(const struct status *s, FILE *out);
 int status_print_text(const struct status *s, FILE *out);
+int status_print_metrics(const struct status *s, FILE *out);
 
 #endif

@@ -42,6 +42,12 @@ run_status(struct ctl *c, const struct args *a)
 }
 
 static int
+run_metrics(struct ctl *c, const struct args *a)
+{
+	return (ctl_metrics(c));
+}
+
+static int
 run_monitor(struct ctl *c, const struct args *a)
 {
 	return (ctl_monitor(c, a->has_since, a->since));
@@ -85,6 +91,7 @@ run_reload(struct ctl *c, const struct args *a)
 
 static const struct command commands[] = {
 	{ "status", false, false, false, run_status },
+	{ "metrics", false, false, false, run_metrics },
 	{ "monitor", false, true, false, run_monitor },
 	{ "sync", true, false, true, run_sync },
 	{ "push", true, false, false, run_push },
@@ -110,6 +117,7 @@ usage(void)
 	      "       wharfctl -V\n"
 	      "commands:\n"
 	      "       status\n"
+	      "       metrics\n"
 	      "       monitor [--since seq]\n"
 	      "       sync [service] [--timeout seconds]\n"
 	      "       push | restart | rebuild [service]\n"

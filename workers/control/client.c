@@ -150,6 +150,7 @@ client_serve(struct client *c, struct frame *f)
 	    f->head.id);
 	switch (f->head.type) {
 	case MSG_CTL_STATUS:
+	case MSG_CTL_METRICS:
 		status_ask(request_new(c, f));
 		return;
 	case MSG_CTL_MONITOR:
@@ -212,7 +213,13 @@ static void
 client_on_drained(void *arg)
 {
 	struct client *c = arg;
+	struct request *next;
 
+	for (struct request *r = c->requests; r != NULL; r = next) {
+		next = r->next;
+		if (r->counting)
+			status_feed(r);
+	}
 	if (c->monitor != 0)
 		monitor_feed(c);
 }

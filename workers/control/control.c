@@ -23,6 +23,7 @@ control_new(struct worker *w)
 	if (ct->counter == NULL)
 		log_warnx("event numbers are not kept");
 	ct->ring = ring_new(RING_BYTES, RING_COUNT, counter_load(ct->counter));
+	ct->metrics = metrics_new(wall_now_ns());
 	ct->gather = gather_new(ct);
 	if (listen_start(ct) == -1) {
 		control_free(ct);
@@ -43,6 +44,7 @@ control_free(struct control *ct)
 	loop_timer_cancel(&ct->reap);
 	gather_free(ct->gather);
 	ring_free(ct->ring);
+	metrics_free(ct->metrics);
 	free(ct);
 }
 
@@ -60,6 +62,7 @@ control_on_event(struct worker *w, struct frame *f)
 	/* first the number: it is lost rather than given twice */
 	counter_store(ct->counter, ring_next(ct->ring) + 1);
 	ring_add(ct->ring, m, &f->tail);
+	metrics_count(ct->metrics, m->kind, &f->tail);
 	for (struct client *c = ct->clients; c != NULL; c = c->next)
 		if (c->monitor != 0)
 			monitor_feed(c);

@@ -11,6 +11,7 @@
 
 #include "buf.h"
 #include "workers/common/worker.h"
+#include "workers/control/metrics.h"
 #include "workers/control/ring.h"
 
 #define CLIENTS_MAX       256 /* spec/security.md R14 */
@@ -37,7 +38,10 @@ struct request {
 	enum msg_type type;
 	uint32_t id;    /* the client's */
 	uint32_t asked; /* ours, at plan or the supervisor; 0: none */
-	uint64_t round; /* CTL_STATUS: answered by this gathering */
+	uint64_t
+	    round;     /* CTL_STATUS, CTL_METRICS: answered by this gathering */
+	bool counting; /* CTL_METRICS: the items are told, counters follow */
+	size_t counted; /* so many parts of metrics.h are told */
 	struct msg_do order;
 	struct buf tail;
 	mono_t deadline;
@@ -66,6 +70,7 @@ struct control {
 	struct worker *w;
 	const struct conf_mem *counter;
 	struct ring *ring;
+	struct metrics *metrics;
 	struct client *clients; /* newest first */
 	size_t nclients;
 	bool accept_paused;
@@ -113,6 +118,8 @@ void monitor_feed(struct client *c);
 struct gather *gather_new(struct control *ct);
 void gather_free(struct gather *g);
 void status_ask(struct request *r);
+/* Go on telling counters, as far as the client reads. */
+void status_feed(struct request *r);
 
 /* command.c: CTL_DO, and CTL_STOP and CTL_RELOAD for the supervisor. */
 void command_do(struct request *r);

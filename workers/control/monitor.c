@@ -63,6 +63,7 @@ monitor_feed(struct client *c)
 		if (channel_queued(c->ch) >= MONITOR_QUEUE)
 			return; /* goes on when the queue has run empty */
 		if (c->cursor < first) {
+			metrics_lost(c->ct->metrics, first - c->cursor);
 			r = monitor_send_lost(c, c->cursor, first - 1);
 			c->cursor = first;
 		} else if ((e = ring_get(ring, c->cursor)) != NULL) {

@@ -17,6 +17,7 @@
 #include "workers/control/control.h"
 
 #define STATUS_SLICE_MS 20
+#define STATUS_QUEUE    (256 * 1024) /* bytes that may wait in a channel */
 
 #define KIND(k) (1u << STATUS_##k)
 
@@ -370,27 +371,79 @@ tell_items(const struct gather *g, struct request *r, uint32_t kinds)
 				    F_MORE, &it->m, &it->fields, -1);
 }
 
+static void
+tell_counter(void *arg, const struct buf *fields)
+{
+	struct request *r = arg;
+	struct msg_status m = { .kind = STATUS_COUNTER };
+
+	rpc_answer(r->client->ch, r->id, MSG_CTL_ITEM, F_MORE, &m, fields, -1);
+}
+
+/* What control itself knows of now. */
+static void
+tell_gauges(const struct gather *g, struct request *r)
+{
+	struct buf b = { 0 };
+
+	fields_add_str(&b, F_NAME, "clients");
+	fields_add_u64(&b, F_COUNT, g->ct->nclients);
+	tell_counter(r, &b);
+	b.len = 0;
+	fields_add_str(&b, F_NAME, "events");
+	fields_add_u64(&b, F_COUNT, ring_next(g->ct->ring) - 1);
+	tell_counter(r, &b);
+	buf_free(&b);
+}
+
 /* WORKER in the last answer names who did not answer us. */
 static void
-tell_end(const struct gather *g, struct request *r)
+end_make(const struct gather *g, struct request *r)
 {
-	struct msg_num m = { .n = EX_OK };
-	struct buf b = { 0 };
 	uint32_t named = 0;
 	enum proc who;
 
+	r->tail.len = 0;
 	for (size_t i = 0; i < g->nparts; i++) {
 		who = sources[g->parts[i].source].proc;
 		if (g->parts[i].failed && !(named & PROC_BIT(who)))
-			fields_add_str(&b, F_WORKER, proc_name(who));
+			fields_add_str(&r->tail, F_WORKER, proc_name(who));
 		if (g->parts[i].failed)
 			named |= PROC_BIT(who);
 	}
 	if (g->cut)
-		fields_add_str(&b, F_TEXT, "too much to show: cut");
-	rpc_answer(r->client->ch, r->id, MSG_CTL_OK, 0, &m, &b, -1);
-	buf_free(&b);
+		fields_add_str(&r->tail, F_TEXT, "too much to show: cut");
+}
+
+static void
+end_tell(struct request *r)
+{
+	struct msg_num m = { .n = EX_OK };
+
+	rpc_answer(r->client->ch, r->id, MSG_CTL_OK, 0, &m, &r->tail, -1);
 	request_free(r);
+}
+
+void
+status_feed(struct request *r)
+{
+	struct control *ct = r->client->ct;
+
+	while (channel_queued(r->client->ch) < STATUS_QUEUE)
+		if (!metrics_tell(ct->metrics, r->counted++, tell_counter, r)) {
+			end_tell(r);
+			return;
+		}
+}
+
+/* The counters are told as fast as they are read: there may be many. */
+static void
+tell_metrics(const struct gather *g, struct request *r)
+{
+	tell_gauges(g, r);
+	r->round = 0; /* of no gathering any more */
+	r->counting = true;
+	status_feed(r);
 }
 
 static struct request *
@@ -398,7 +451,9 @@ gather_find(const struct gather *g, uint64_t round)
 {
 	for (struct client *c = g->ct->clients; c != NULL; c = c->next)
 		for (struct request *r = c->requests; r != NULL; r = r->next)
-			if (r->type == MSG_CTL_STATUS && r->round == round)
+			if ((r->type == MSG_CTL_STATUS ||
+				r->type == MSG_CTL_METRICS) &&
+			    r->round == round)
 				return (r);
 	return (NULL);
 }
@@ -416,7 +471,11 @@ gather_tell(void *arg)
 	while ((r = gather_find(g, g->round)) != NULL) {
 		for (size_t i = 0; i < NRANKS; i++)
 			tell_items(g, r, ranks[i]);
-		tell_end(g, r);
+		end_make(g, r);
+		if (r->type == MSG_CTL_METRICS)
+			tell_metrics(g, r);
+		else
+			end_tell(r);
 		if (mono_diff_ms(mono_now(), start) >= STATUS_SLICE_MS) {
 			loop_timer_in_ms(g->ct->w->loop, &g->timer, 0,
 			    gather_tell, g);

@@ -9,6 +9,7 @@ static const struct {
 	enum verb_level level;
 } verbs[] = {
 	{ MSG_CTL_STATUS, 0, VERB_READ },
+	{ MSG_CTL_METRICS, 0, VERB_READ },
 	{ MSG_CTL_MONITOR, 0, VERB_READ },
 	{ MSG_CTL_DO, DO_SYNC, VERB_READ },
 	{ MSG_CTL_DO, DO_PUSH, VERB_ADMIN },
