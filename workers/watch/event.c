@@ -115,6 +115,8 @@ event_name(struct watch_tree *t, struct watch_node *dir, const char *name,
 
 	if (e == NULL && (mask & (IN_DELETE | IN_MOVED_FROM)))
 		return;
+	if (mask & (IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE))
+		watch_tree_git(t, dir, name);
 	if ((e == NULL || (mask & (IN_CREATE | IN_MOVED_TO))) &&
 	    !watch_rules_want(t, dir, name, is_dir)) {
 		/* something known becomes something unwanted: a dir, a file */

@@ -8,12 +8,15 @@
 #include <sys/inotify.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "workers/common/worker.h"
+#include "workers/watch/git.h"
 #include "workers/watch/watch.h"
 
 #define READ_BURST (1024 * 1024) /* bytes of events in one turn */
@@ -31,6 +34,10 @@ struct root {
 	int ifd;
 	int no_inotify; /* errno, while there is none */
 	bool told_scanned;
+	bool held;        /* by git */
+	uint64_t numbers; /* the last that plan was told of */
+	struct loop_timer git_timer;
+	char *path; /* without symbolic links */
 	struct watch_tree *tree;
 	struct waits waits;
 	struct loop_timer timer;
@@ -38,11 +45,14 @@ struct root {
 
 struct state {
 	struct watch_limits limits;
+	struct watch_git *git;
+	int git_ifd;
 	struct root *roots;
 	size_t nroots;
 };
 
 static void root_on_timer(void *arg);
+static void root_check_git(struct root *r);
 static void root_on_events(void *arg, uint32_t events);
 
 static void
@@ -64,21 +74,86 @@ root_event(struct root *r, enum event_kind kind, struct buf *more)
 }
 
 static void
-root_tell_tree(struct root *r)
+root_send_tree(struct root *r)
 {
-	struct msg_tree m = { .tree = r->conf->tree,
-		.changes = r->tree->changes };
-	struct watch_sub *s;
+	struct msg_tree m = { .tree = r->conf->tree, .changes = r->numbers };
 
+	if (r->held)
+		m.flags |= TREE_HELD;
 	if (r->tree->gone)
 		m.flags |= TREE_ROOT_GONE;
 	else if (r->tree->scanned)
 		m.flags |= TREE_SCANNED;
+	channel_send(r->w->ch, MSG_TREE, 0, 0, &m, NULL, 0, -1);
+}
+
+static void
+root_tell_tree(struct root *r)
+{
+	struct watch_sub *s;
+
+	r->numbers = r->tree->changes;
 	/* plan may wait for the number that it reads here */
 	TAILQ_FOREACH (s, &r->tree->subs, link)
-		if (s->told < m.changes)
-			s->told = m.changes;
-	channel_send(r->w->ch, MSG_TREE, 0, 0, &m, NULL, 0, -1);
+		if (s->told < r->numbers)
+			s->told = r->numbers;
+	root_send_tree(r);
+}
+
+static void
+root_on_git_timer(void *arg)
+{
+	root_check_git(arg);
+}
+
+/* Tell plan when git begins to work on the tree, and when it is done. */
+static void
+root_check_git(struct root *r)
+{
+	struct state *st = r->w->state;
+	mono_t next;
+	bool held;
+
+	held = watch_git_held(st->git, r->conf->tree, &next);
+	if (next.ns == MONO_NEVER.ns)
+		loop_timer_cancel(&r->git_timer);
+	else
+		loop_timer_set(r->w->loop, &r->git_timer, next,
+		    root_on_git_timer, r);
+	if (held == r->held)
+		return;
+	r->held = held;
+	/* nobody acts before the first scan is told */
+	if (r->told_scanned && !r->tree->gone)
+		root_send_tree(r);
+}
+
+/* A lock is seen before what was changed under it. */
+static void
+watch_read_git(struct worker *w)
+{
+	struct state *st = w->state;
+
+	if (!watch_git_read(st->git))
+		return;
+	for (size_t i = 0; i < st->nroots; i++)
+		root_check_git(&st->roots[i]);
+}
+
+static void
+watch_on_git(void *arg, uint32_t events)
+{
+	watch_read_git(arg);
+}
+
+static void
+root_on_git(void *arg, const char *path)
+{
+	struct root *r = arg;
+	struct state *st = r->w->state;
+
+	watch_git_below(st->git, r->conf->tree, r->conf->fd, path);
+	root_check_git(r);
 }
 
 static void
@@ -162,6 +237,7 @@ static const struct watch_ops tree_ops = {
 	.scanned = root_on_scanned,
 	.overflow = root_on_overflow,
 	.gone = root_on_gone,
+	.git = root_on_git,
 	.inotify = root_on_inotify,
 };
 
@@ -190,6 +266,7 @@ root_answer_takes(struct root *r)
 	struct watch_batch *b;
 	struct watch_sub *s;
 
+	watch_read_git(r->w);
 	TAILQ_FOREACH (s, &r->tree->subs, link)
 		if (s->take != 0 && !r->tree->gone &&
 		    (b = watch_sub_next(s)) != NULL)
@@ -366,6 +443,20 @@ watch_on_peer(struct worker *w, struct frame *f)
 			root_tell_tree(&st->roots[i]);
 }
 
+/* Where the directory stands. */
+static char *
+root_real_path(const struct conf_root *conf)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", conf->fd);
+	n = readlink(link, path, sizeof(path));
+	if (n <= 0 || n == sizeof(path) || *path != '/')
+		return (xstrdup(conf->path));
+	return (xstrndup(path, (size_t)n));
+}
+
 /* With start-up rights: inotify instances, and what only /proc tells. */
 static int
 watch_setup(struct worker *w)
@@ -375,6 +466,8 @@ watch_setup(struct worker *w)
 
 	w->state = st;
 	watch_limits_open(&st->limits);
+	st->git_ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	st->git = watch_git_new(st->git_ifd);
 	st->nroots = w->conf.nroots;
 	st->roots = xcalloc(st->nroots + 1, sizeof(*st->roots));
 	for (size_t i = 0; i < st->nroots; i++) {
@@ -388,6 +481,8 @@ watch_setup(struct worker *w)
 		r->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 		if (r->ifd == -1)
 			r->no_inotify = errno;
+		r->path = root_real_path(r->conf);
+		watch_git_above(st->git, r->conf->tree, r->path);
 	}
 	return (0);
 }
@@ -415,6 +510,11 @@ watch_start(struct worker *w)
 	struct state *st = w->state;
 	struct root *r;
 
+	if (st->git_ifd != -1 &&
+	    loop_fd_set(w->loop, st->git_ifd, EPOLLIN, watch_on_git, w) == -1) {
+		log_warn("inotify");
+		return (-1);
+	}
 	for (size_t i = 0; i < st->nroots; i++) {
 		r = &st->roots[i];
 		root_start(r, &st->limits);

@@ -353,6 +353,7 @@ scan_entry(struct watch_tree *t, const char *name, const struct tree_stat *st)
 	bool is_dir = st->type == TREE_DIR;
 	struct watch_snap now;
 
+	watch_tree_git(t, dir, name);
 	if (!watch_rules_want(t, dir, name, is_dir)) {
 		watch_entry_free(t, e);
 		return;

@@ -204,6 +204,8 @@ struct watch_ops {
 	void (*overflow)(void *arg);
 	/* The root is gone; nothing more will come from this tree. */
 	void (*gone)(void *arg);
+	/* A name ".git", whatever the rules say of it. */
+	void (*git)(void *arg, const char *path);
 	/* A new inotify instance, which is the caller's; -1 with errno. */
 	int (*inotify)(void *arg);
 };
@@ -325,6 +327,10 @@ mono_t watch_tree_next(const struct watch_tree *t);
  */
 uint64_t watch_tree_sync(struct watch_tree *t);
 bool watch_tree_synced(struct watch_tree *t, uint64_t token, uint64_t *upto);
+
+/* The name is seen in the directory: does it say where a repository is? */
+void watch_tree_git(struct watch_tree *t, const struct watch_node *dir,
+    const char *name);
 
 void watch_tree_warn(struct watch_tree *t, const char *path, int err,
     const char *text);

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -34,6 +35,17 @@ watch_tree_warn(struct watch_tree *t, const char *path, int err,
 	if (t->ops->warning != NULL)
 		t->ops->warning(t->arg, path, err, more != NULL ? more : text);
 	free(more);
+}
+
+void
+watch_tree_git(struct watch_tree *t, const struct watch_node *dir,
+    const char *name)
+{
+	char path[TREE_PATH_MAX];
+
+	if (t->ops->git != NULL && strcmp(name, ".git") == 0 &&
+	    watch_node_path(dir, name, path) == 0)
+		t->ops->git(t->arg, path);
 }
 
 void
