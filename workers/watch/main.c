@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,13 @@
 #include "buf.h"
 #include "workers/common/worker.h"
 #include "workers/watch/git.h"
+#include "workers/watch/mounts.h"
 #include "workers/watch/watch.h"
 
-#define READ_BURST (1024 * 1024) /* bytes of events in one turn */
+#define READ_BURST  (1024 * 1024) /* bytes of events in one turn */
+#define MOUNTS_MS   20            /* mounts come and go in groups */
+#define MOUNTS_COST 20   /* a 20th of the time goes into reading them */
+#define GONE_MS     1000 /* readers are replaced so often at most */
 
 struct wait {
 	TAILQ_ENTRY(wait) link;
@@ -38,6 +43,9 @@ struct root {
 	uint64_t numbers; /* the last that plan was told of */
 	struct loop_timer git_timer;
 	char *path; /* without symbolic links */
+	char *home; /* see watch_home_new() */
+	struct watch_mounts *mounts;
+	struct loop_timer gone_timer;
 	struct watch_tree *tree;
 	struct waits waits;
 	struct loop_timer timer;
@@ -47,6 +55,10 @@ struct state {
 	struct watch_limits limits;
 	struct watch_git *git;
 	int git_ifd;
+	int mounts_fd;
+	struct loop_timer mounts_timer;
+	mono_t mounts_next;
+	mono_t begun;
 	struct root *roots;
 	size_t nroots;
 };
@@ -199,10 +211,20 @@ root_on_overflow(void *arg)
 }
 
 static void
-root_on_gone(void *arg)
+root_send_gone(void *arg)
 {
 	struct root *r = arg;
 	struct msg_num m = { .n = r->conf->tree };
+
+	channel_send(r->w->ch, MSG_ROOT_GONE, 0, 0, &m, NULL, 0, -1);
+}
+
+static void
+root_on_gone(void *arg)
+{
+	struct root *r = arg;
+	struct state *st = r->w->state;
+	mono_t when = mono_add_ms(st->begun, GONE_MS);
 
 	log_warnx("%s: the directory is gone", r->conf->path);
 	if (r->ifd != -1) {
@@ -212,7 +234,12 @@ root_on_gone(void *arg)
 	}
 	root_event(r, EVENT_WATCH_ROOT_GONE, NULL);
 	root_tell_tree(r);
-	channel_send(r->w->ch, MSG_ROOT_GONE, 0, 0, &m, NULL, 0, -1);
+	/* each time the readers are replaced: one that flaps has to wait */
+	if (mono_now().ns >= when.ns)
+		root_send_gone(r);
+	else
+		loop_timer_set(r->w->loop, &r->gone_timer, when, root_send_gone,
+		    r);
 }
 
 /* An instance has come free, or the limit was raised. */
@@ -323,6 +350,83 @@ root_on_events(void *arg, uint32_t events)
 	root_turn(r);
 }
 
+static void
+root_on_mount(void *arg, const char *path)
+{
+	struct root *r = arg;
+
+	log_debug("%s: mounts have changed", r->conf->path);
+	watch_tree_mounted(r->tree, path);
+}
+
+/* Which mounts there are now; what came or went is compared. */
+static void
+watch_read_mounts(struct worker *w)
+{
+	struct state *st = w->state;
+	mono_t begun = mono_now();
+	struct watch_mounts *now;
+	size_t len;
+	char *text = watch_mounts_read(st->mounts_fd, &len);
+
+	loop_timer_cancel(&st->mounts_timer);
+	if (text == NULL) {
+		log_warn("mountinfo");
+		return;
+	}
+	for (size_t i = 0; i < st->nroots; i++) {
+		struct root *r = &st->roots[i];
+
+		if (r->path == NULL)
+			continue;
+		now = watch_mounts_parse(text, len, r->path);
+		if (r->mounts != NULL)
+			watch_mounts_diff(r->mounts, now, root_on_mount, r);
+		watch_mounts_free(r->mounts);
+		r->mounts = now;
+		if (r->tree != NULL && !r->tree->gone)
+			loop_timer_in_ms(w->loop, &r->timer, 0, root_on_timer,
+			    r);
+	}
+	free(text);
+	st->mounts_next = mono_add_ms(mono_now(),
+	    MOUNTS_MS + mono_diff_ms(mono_now(), begun) * MOUNTS_COST);
+}
+
+static void
+watch_on_mounts_timer(void *arg)
+{
+	watch_read_mounts(arg);
+}
+
+static void
+watch_on_mounts(void *arg, uint32_t events)
+{
+	struct worker *w = arg;
+	struct state *st = w->state;
+	mono_t when = mono_add_ms(mono_now(), MOUNTS_MS);
+
+	if (loop_timer_is_set(&st->mounts_timer))
+		return;
+	if (when.ns < st->mounts_next.ns)
+		when = st->mounts_next;
+	loop_timer_set(w->loop, &st->mounts_timer, when, watch_on_mounts_timer,
+	    w);
+}
+
+/* A barrier: what was mounted before is compared before it is answered. */
+static void
+watch_sync_mounts(struct worker *w)
+{
+	struct state *st = w->state;
+	struct pollfd p = { .fd = st->mounts_fd, .events = POLLPRI };
+
+	if (st->mounts_fd != -1 &&
+	    ((poll(&p, 1, 0) == 1 && (p.revents & POLLPRI)) ||
+		loop_timer_is_set(&st->mounts_timer)))
+		watch_read_mounts(w);
+}
+
 static struct root *
 root_by_tree(struct worker *w, uint64_t tree)
 {
@@ -374,6 +478,7 @@ watch_on_sync(struct worker *w, struct frame *f)
 		    "no such tree");
 		return;
 	}
+	watch_sync_mounts(w);
 	q = xcalloc(1, sizeof(*q));
 	q->id = f->head.id;
 	q->token = watch_tree_sync(r->tree);
@@ -468,6 +573,11 @@ watch_setup(struct worker *w)
 	watch_limits_open(&st->limits);
 	st->git_ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	st->git = watch_git_new(st->git_ifd);
+	st->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (st->mounts_fd == -1)
+		log_warn("/proc/self/mountinfo: mounts below the sources will "
+			 "not be noticed");
+	st->begun = mono_now();
 	st->nroots = w->conf.nroots;
 	st->roots = xcalloc(st->nroots + 1, sizeof(*st->roots));
 	for (size_t i = 0; i < st->nroots; i++) {
@@ -482,6 +592,7 @@ watch_setup(struct worker *w)
 		if (r->ifd == -1)
 			r->no_inotify = errno;
 		r->path = root_real_path(r->conf);
+		r->home = watch_home_new(r->conf->fd, r->path);
 		watch_git_above(st->git, r->conf->tree, r->path);
 	}
 	return (0);
@@ -495,6 +606,7 @@ root_start(struct root *r, struct watch_limits *limits)
 	r->tree = watch_tree_new(r->conf->fd, r->ifd, &tree_ops, r);
 	r->tree->no_inotify = r->no_inotify;
 	watch_tree_limits(r->tree, limits);
+	r->tree->home = r->home;
 	for (size_t i = 0; i < c->nservices; i++)
 		if (c->services[i]->tree == r->conf->tree)
 			watch_tree_subscribe(r->tree, c->services[i]->service,
@@ -514,6 +626,12 @@ watch_start(struct worker *w)
 	    loop_fd_set(w->loop, st->git_ifd, EPOLLIN, watch_on_git, w) == -1) {
 		log_warn("inotify");
 		return (-1);
+	}
+	if (st->mounts_fd != -1) {
+		watch_read_mounts(w);
+		if (loop_fd_set(w->loop, st->mounts_fd, EPOLLPRI,
+			watch_on_mounts, w) == -1)
+			log_warn("mountinfo");
 	}
 	for (size_t i = 0; i < st->nroots; i++) {
 		r = &st->roots[i];

@@ -240,8 +240,10 @@ struct watch_tree {
 	int rootfd;     /* borrowed */
 	int ifd;        /* inotify; -1: everything is polled */
 	int no_inotify; /* errno, while there is none */
-	bool lost;      /* the root was moved, deleted or unmounted */
-	bool gone;      /* and that has been told */
+	char *home; /* the root's own path, from itself: ../../a/b; or NULL */
+	mono_t home_next;
+	bool lost; /* the root was moved, deleted or unmounted */
+	bool gone; /* and that has been told */
 	bool scanned;
 	bool links_stale;
 	bool no_watches;             /* the limit is reached */
@@ -317,6 +319,17 @@ bool watch_tree_read(struct watch_tree *t, size_t most);
 
 /* One slice of work: scans, held changes that are due, polls. */
 void watch_tree_step(struct watch_tree *t);
+
+/* Something was mounted there, or is no longer: compare. */
+void watch_tree_mounted(struct watch_tree *t, const char *path);
+
+/*
+ * The way from the root directory to itself by all names of its absolute
+ * `path` ("../../a/b"), for t->home: so it is noticed when another directory
+ * stands there, whichever parent was renamed or mounted over.  The caller
+ * frees; NULL: it does not lead there now.
+ */
+char *watch_home_new(int rootfd, const char *path);
 
 /* When the next step is wanted. */
 mono_t watch_tree_next(const struct watch_tree *t);

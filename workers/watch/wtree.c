@@ -1,7 +1,10 @@
 /*
  * A watched tree as a whole, see watch.h.  Watch worker.
  */
+#include <sys/stat.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -96,6 +99,7 @@ watch_tree_free(struct watch_tree *t)
 	if (t->limits != NULL)
 		TAILQ_REMOVE(&t->limits->trees, t, limited);
 	free(t->remote_path);
+	free(t->home);
 	free(t->wds);
 	free(t);
 }
@@ -187,11 +191,77 @@ tree_gone(struct watch_tree *t)
 		t->ops->gone(t->arg);
 }
 
+void
+watch_tree_mounted(struct watch_tree *t, const char *path)
+{
+	struct watch_node *dir = t->root->node;
+	struct watch_entry *e;
+	struct watch_job *j;
+	char name[NAME_MAX + 1];
+	const char *end;
+
+	for (; dir != NULL && *(end = strchrnul(path, '/')) == '/';
+	     path = end + 1) {
+		if ((size_t)(end - path) >= sizeof(name))
+			return;
+		memcpy(name, path, (size_t)(end - path));
+		name[end - path] = '\0';
+		e = watch_entry_find(dir, name);
+		dir = e != NULL ? e->node : NULL;
+	}
+	if (dir == NULL || t->gone)
+		return;
+	j = watch_job_new(t, false, false);
+	j->left++;
+	watch_scan_queue(t, dir, j, true);
+	j->left--;
+	watch_job_check(t, j);
+}
+
+/* 1: it is the root, 0: it is not, -1: that cannot be told. */
+static int
+home_is_root(int rootfd, const char *home)
+{
+	struct stat here, there;
+
+	if (fstat(rootfd, &here) == -1)
+		return (-1);
+	if (fstatat(rootfd, home, &there, AT_SYMLINK_NOFOLLOW) == -1)
+		return (errno == ENOENT || errno == ENOTDIR ? 0 : -1);
+	return (here.st_ino == there.st_ino && here.st_dev == there.st_dev);
+}
+
+char *
+watch_home_new(int rootfd, const char *path)
+{
+	struct buf b = { 0 };
+	char *home;
+
+	if (*path != '/' || path[1] == '\0')
+		return (NULL);
+	for (const char *p = path; *p != '\0'; p++)
+		if (*p == '/')
+			buf_add(&b, "../", 3);
+	buf_add(&b, path + 1, strlen(path));
+	home = (char *)b.data;
+	/* below a root directory of our own, say: it cannot be told by this */
+	if (home_is_root(rootfd, home) != 1) {
+		free(home);
+		return (NULL);
+	}
+	return (home);
+}
+
 /* Open, so that a deletion is not told by IN_DELETE_SELF: look. */
 static bool
 tree_check_root(struct watch_tree *t, mono_t now)
 {
 	t->check_next = mono_add_ms(now, WATCH_CHECK_MS);
+	if (t->home != NULL && now.ns >= t->home_next.ns) {
+		t->home_next = t->check_next;
+		if (home_is_root(t->rootfd, t->home) == 0)
+			t->lost = true;
+	}
 	if (t->lost || tree_root_gone(t->rootfd) != 0)
 		tree_gone(t);
 	return (!t->gone);
