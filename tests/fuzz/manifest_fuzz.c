@@ -48,6 +48,19 @@ manifest_look(const struct manifest *m)
 }
 
 static void
+manifest_same_meta(const struct manifest_meta *a, const struct manifest_meta *b)
+{
+	HOLDS(strcmp(a->container, b->container) == 0);
+	HOLDS(strcmp(a->image, b->image) == 0);
+	HOLDS(
+	    memcmp(a->dockerfile_sha256, b->dockerfile_sha256, HASH_LEN) == 0);
+	HOLDS(memcmp(a->ignore_sha256, b->ignore_sha256, HASH_LEN) == 0);
+	HOLDS(a->run_pending_from == b->run_pending_from);
+	HOLDS(a->epoch == b->epoch);
+	HOLDS(a->restart_after_ns == b->restart_after_ns);
+}
+
+static void
 manifest_equal(const struct manifest *a, const struct manifest *b)
 {
 	const struct manifest_entry *e, *f;
@@ -61,8 +74,7 @@ manifest_equal(const struct manifest *a, const struct manifest *b)
 		HOLDS(e->size == f->size && e->ino == f->ino);
 		HOLDS(memcmp(e->sha256, f->sha256, HASH_LEN) == 0);
 	}
-	HOLDS(memcmp(manifest_meta(a), manifest_meta(b),
-		  sizeof(struct manifest_meta)) == 0);
+	manifest_same_meta(manifest_meta(a), manifest_meta(b));
 }
 
 /* Deltas behind what was there, as a worker would write them. */

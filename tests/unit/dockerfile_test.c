@@ -154,6 +154,7 @@ static const struct {
 	{ "FROM a\nONBUILD", 2, 1, "at least one" },
 	{ "FROM a\nWORKDIR", 2, 1, "exactly one" },
 	{ "FROM a\nHEALTHCHECK SOMETIMES", 2, 1, "Unknown type" },
+	{ "FROM a\nRUN --mount x", 2, 1, "missing a value on flag: --mount" },
 	{ "FROM a\nRUN --mount=type=wrong x", 2, 1, "unsupported mount" },
 	{ "FROM a\nRUN --mount=from=$X x", 2, 1, "variable expansion" },
 	{ "FROM a\nRUN --network=moon x", 2, 1, "network" },

@@ -135,7 +135,8 @@ check_run(const struct dockerfile_instr *in, struct dockerfile_error *err)
 	size_t i;
 
 	for (i = 0; i < in->nflags; i++) {
-		if (strcmp(in->flags[i].key, "mount") != 0)
+		if (strcmp(in->flags[i].key, "mount") != 0 ||
+		    in->flags[i].value == NULL) /* check_flag says it */
 			continue;
 		if (dockerfile_mount_parse(in->flags[i].value, &m, text,
 			sizeof(text)) == -1)
