@@ -397,6 +397,31 @@ test_events(void **state)
 	bench_free(b);
 }
 
+/* What makes it succeed may come while it fails. */
+static void
+test_changed_while_it_failed(void **state)
+{
+	struct bench *b = bench_up();
+	struct push bad = { .result = RESULT_FAILED, .reason = "denied" };
+	struct got *g;
+
+	watch_batch(b, 0, 2, "a", NULL);
+	g = bench_expect(b, MSG_APPLY);
+	watch_batch(b, 0, 3, "a", NULL);
+	push_done(b, g, bad);
+	bench_quiet(b);
+	bench_ms(b, 50);
+	push_does(b, MSG_APPLY, bad);
+	/* nothing came meanwhile: now it waits for a change */
+	bench_ms(b, 10000);
+	bench_quiet(b);
+	assert_string_not_equal(plan_why(bench_service(b)), "");
+	watch_batch(b, 0, 4, "a", NULL);
+	push_does(b, MSG_APPLY, OK);
+	assert_true(plan_in_step(bench_service(b)));
+	bench_free(b);
+}
+
 /* What changed while it was read is looked at again, not in a hot loop. */
 static void
 test_again(void **state)
@@ -596,6 +621,7 @@ main(void)
 		cmocka_unit_test(test_restart_not_needed),
 		cmocka_unit_test(test_climb),
 		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_changed_while_it_failed),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_change_during_a_push),
 		cmocka_unit_test(test_many_paths),

@@ -90,6 +90,7 @@ batch_touch(struct service *s)
 	s->quiet_at = mono_add_ms(now, s->quiet_ms);
 	if (s->quiet_at.ns > s->hurry_at.ns)
 		s->quiet_at = s->hurry_at;
+	s->op_touched = true;
 	plan_unblock(s);
 }
 

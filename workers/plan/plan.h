@@ -116,6 +116,7 @@ struct service {
 	uint64_t job;
 	uint32_t job_id; /* open request to push or image */
 	mono_t op_began;
+	bool op_touched; /* something has changed since */
 	int64_t job_seen_ns;
 	int64_t act_seen_ns; /* oldest change that waits for an action */
 	/* what was asked for and is being done; it comes back if that fails */

@@ -51,6 +51,7 @@ plan_op_begin(struct service *s, enum plan_op op)
 	s->op = op;
 	s->job_id = 0;
 	s->op_began = mono_now();
+	s->op_touched = false;
 	loop_timer_cancel(&s->timer);
 }
 
@@ -69,7 +70,10 @@ plan_unblock(struct service *s)
 	s->why[0] = '\0';
 }
 
-/* The operation cannot succeed until something changes. */
+/*
+ * The operation cannot succeed until something changes.  What has changed
+ * while it ran may be just that.
+ */
 void
 plan_fail(struct service *s, const char *fmt, ...)
 {
@@ -79,6 +83,11 @@ plan_fail(struct service *s, const char *fmt, ...)
 	vsnprintf(s->why, sizeof(s->why), fmt, ap);
 	va_end(ap);
 	log_warnx("%s: %s", s->conf->name, s->why);
+	if (s->op != OP_NONE && s->op_touched) {
+		s->why[0] = '\0';
+		plan_retry(s, "something has changed meanwhile");
+		return;
+	}
 	s->blocked = true;
 	s->retries = 0;
 	plan_op_end(s);
