@@ -27,6 +27,12 @@ void buf_drop(struct buf *b, size_t n);
 /* Free the memory; the buffer is empty and usable afterwards. */
 void buf_free(struct buf *b);
 
+/*
+ * From now on memory that has run out is waited for, 10 s at most.  For the
+ * supervisor: that a worker ends, by this or by the kernel, gives some back.
+ */
+void alloc_be_patient(void);
+
 /* malloc, calloc, strdup that end the process when memory is gone. */
 void *xcalloc(size_t n, size_t size);
 void *xreallocarray(void *p, size_t n, size_t size);

@@ -2,30 +2,56 @@
  * Growing buffer and allocation that cannot fail, see buf.h.
  */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "log.h"
 
+#define ALLOC_AGAIN_MS 100
+#define ALLOC_TRIES    100 /* 10 s */
+
+static bool patient;
+
+void
+alloc_be_patient(void)
+{
+	patient = true;
+}
+
+/* An allocation has failed: returns when it may be tried again. */
+static void
+alloc_wait(unsigned *tries)
+{
+	if (!patient || *tries == ALLOC_TRIES)
+		fatalx("out of memory");
+	if ((*tries)++ == 0)
+		log_warnx("out of memory; waiting for some to be given back");
+	usleep(ALLOC_AGAIN_MS * 1000);
+}
+
 void *
 xreallocarray(void *p, size_t n, size_t size)
 {
-	void *q = reallocarray(p, n, size);
+	unsigned tries = 0;
+	void *q;
 
-	if (q == NULL && n != 0 && size != 0)
-		fatalx("out of memory");
+	while ((q = reallocarray(p, n, size)) == NULL && n != 0 && size != 0)
+		alloc_wait(&tries);
 	return (q);
 }
 
 void *
 xcalloc(size_t n, size_t size)
 {
-	void *p = calloc(n, size);
+	unsigned tries = 0;
+	void *p;
 
-	if (p == NULL && n != 0 && size != 0)
-		fatalx("out of memory");
+	while ((p = calloc(n, size)) == NULL && n != 0 && size != 0)
+		alloc_wait(&tries);
 	return (p);
 }
 
@@ -38,26 +64,30 @@ xstrdup(const char *s)
 char *
 xstrndup(const char *s, size_t n)
 {
-	char *p = strndup(s, n);
+	unsigned tries = 0;
+	char *p;
 
-	if (p == NULL)
-		fatalx("out of memory");
+	while ((p = strndup(s, n)) == NULL)
+		alloc_wait(&tries);
 	return (p);
 }
 
 char *
 xasprintf(const char *fmt, ...)
 {
+	unsigned tries = 0;
 	va_list ap;
 	char *p;
 	int n;
 
-	va_start(ap, fmt);
-	n = vasprintf(&p, fmt, ap);
-	va_end(ap);
-	if (n == -1)
-		fatalx("out of memory");
-	return (p);
+	for (;;) {
+		va_start(ap, fmt);
+		n = vasprintf(&p, fmt, ap);
+		va_end(ap);
+		if (n != -1)
+			return (p);
+		alloc_wait(&tries);
+	}
 }
 
 uint8_t *

@@ -57,17 +57,6 @@ struct channel {
 static void channel_on_fd(void *arg, uint32_t events);
 static void channel_on_again(void *arg);
 
-static void
-channel_poll(struct channel *c)
-{
-	uint32_t ev =
-	    (c->paused ? 0 : EPOLLIN) | (c->out != NULL ? EPOLLOUT : 0);
-
-	if (!c->ended &&
-	    loop_fd_set(c->loop, c->fd, ev, channel_on_fd, c) == -1)
-		log_warn("epoll");
-}
-
 /* Remember the end; `end` is called from the loop, never inside a send. */
 static void __attribute__((format(printf, 3, 4)))
 channel_end(struct channel *c, enum channel_end how, const char *fmt, ...)
@@ -83,6 +72,18 @@ channel_end(struct channel *c, enum channel_end how, const char *fmt, ...)
 	c->how = how;
 	loop_fd_del(c->loop, c->fd);
 	loop_timer_in_ms(c->loop, &c->again, 0, channel_on_again, c);
+}
+
+/* Without being told of what comes a channel is of no use. */
+static void
+channel_poll(struct channel *c)
+{
+	uint32_t ev =
+	    (c->paused ? 0 : EPOLLIN) | (c->out != NULL ? EPOLLOUT : 0);
+
+	if (!c->ended &&
+	    loop_fd_set(c->loop, c->fd, ev, channel_on_fd, c) == -1)
+		channel_end(c, CHANNEL_ERROR, "epoll: %s", strerror(errno));
 }
 
 struct channel *

@@ -342,10 +342,13 @@ child_exec(struct child *c, int chan, int logfd)
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&fa);
 	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&fa, logfd, 1);
-	posix_spawn_file_actions_adddup2(&fa, logfd, 2);
-	posix_spawn_file_actions_adddup2(&fa, chan, CHILD_FD);
+	/* without one of these it would have files of ours */
+	if ((r = posix_spawn_file_actions_addopen(&fa, 0, "/dev/null", O_RDONLY,
+		 0)) != 0 ||
+	    (r = posix_spawn_file_actions_adddup2(&fa, logfd, 1)) != 0 ||
+	    (r = posix_spawn_file_actions_adddup2(&fa, logfd, 2)) != 0 ||
+	    (r = posix_spawn_file_actions_adddup2(&fa, chan, CHILD_FD)) != 0)
+		goto out;
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setpgroup(&attr, 0);
@@ -355,6 +358,7 @@ child_exec(struct child *c, int chan, int logfd)
 		(c->wrapped ? 0 : POSIX_SPAWN_SETPGROUP));
 	r = posix_spawn(&c->pid, c->wrapped ? sh : path, &fa, &attr,
 	    c->wrapped ? wrap_argv : argv, c->wrapped ? environ : env);
+out:
 	posix_spawn_file_actions_destroy(&fa);
 	posix_spawnattr_destroy(&attr);
 	if (r != 0)
@@ -429,7 +433,9 @@ child_spawn(struct child *c)
 	c->generation++;
 	c->reaped = c->distrusted = false;
 	c->logfd = lp[0];
-	loop_fd_set(l, c->logfd, EPOLLIN, child_on_log, c);
+	if (loop_fd_set(l, c->logfd, EPOLLIN, child_on_log, c) == -1)
+		log_warn("%s: its log is read only when it ends",
+		    proc_name(c->role));
 	c->ch = channel_new(l, sv[0], PROC_SUP, c->role, &ops, c);
 	child_beat_arm(c);
 	configure_send(c);

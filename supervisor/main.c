@@ -98,6 +98,8 @@ sup_run(struct options *o)
 		return (code);
 	/* what a dead worker leaves behind is ours to reap, PID 1 or not */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* workers are started again without memory; nobody does that for us */
+	alloc_be_patient();
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
 		child_init(&s, roles[i], 0);
 	for (size_t i = 0; i < s.nchildren; i++)
