@@ -227,7 +227,8 @@ struct msg_job {
 	uint32_t service;
 	uint32_t flags;
 	uint64_t job;
-	int64_t seen_ns; /* CLOCK_MONOTONIC of the change that caused it */
+	int64_t seen_ns;    /* CLOCK_MONOTONIC of the change that caused it */
+	int64_t started_ns; /* the engine's word for when the container began */
 };
 
 enum result {

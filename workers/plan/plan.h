@@ -191,6 +191,7 @@ void plan_op_end(struct service *s);
 bool plan_in_step(const struct service *s);
 /* Nothing that is under way brings it into step. */
 bool plan_is_stuck(const struct service *s);
+bool plan_wants_restart(const struct service *s);
 const char *plan_why(const struct service *s);
 
 /* batch.c: changes from watch */

@@ -299,6 +299,7 @@ act_apply(struct service *s)
 	struct plan *p = s->w->state;
 	struct msg_job m = { .service = s->conf->service,
 		.job = ++p->jobs,
+		.started_ns = s->started_ns,
 		.flags = s->whole ? JOB_WHOLE : 0 };
 	struct buf all = { 0 };
 	struct fields t;
@@ -343,7 +344,9 @@ void
 act_steps(struct service *s)
 {
 	struct plan *p = s->w->state;
-	struct msg_job m = { .service = s->conf->service, .job = ++p->jobs };
+	struct msg_job m = { .service = s->conf->service,
+		.job = ++p->jobs,
+		.started_ns = s->started_ns };
 	struct buf b = { 0 };
 
 	plan_op_begin(s, OP_STEPS);

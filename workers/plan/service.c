@@ -112,13 +112,16 @@ plan_retry(struct service *s, const char *why)
 	plan_next(s);
 }
 
-static bool
+bool
 plan_wants_restart(const struct service *s)
 {
-	/* an engine with a clock of its own is not asked twice */
+	/*
+	 * An engine with a clock of its own is not asked twice.  Later copies
+	 * have another number, be it a smaller one after a clock was put back.
+	 */
 	return (s->force_restart ||
 	    (s->restart_after_ns > s->started_ns &&
-		s->restart_after_ns > s->restarted_for));
+		s->restart_after_ns != s->restarted_for));
 }
 
 static bool

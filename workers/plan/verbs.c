@@ -239,7 +239,7 @@ status_pending(const struct service *s)
 	for (const struct work *k = s->work; k != NULL; k = k->next)
 		n += k->npaths;
 	return (n + s->need_steps + s->need_rebuild + s->need_start +
-	    (s->restart_after_ns > s->started_ns));
+	    plan_wants_restart(s));
 }
 
 static void

@@ -405,7 +405,7 @@ apply_confirm(struct task *j)
 
 	/* before the entries: a restart that is due must not be forgotten */
 	if (j->done.files + j->done.deleted > 0 || n > 0) {
-		meta.restart_after_ns = wall_now_ns();
+		meta.restart_after_ns = task_restart_after(j);
 		(void)manifest_set_meta(j->s->m, &meta);
 	}
 	for (size_t i = 0; i < n; i++)

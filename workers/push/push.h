@@ -155,6 +155,12 @@ void task_on_cancel(struct worker *w, struct frame *f);
 void task_later(struct task *j, task_fn fn);
 /* Answer and free the job; the next one of its service starts. */
 void task_end(struct task *j, enum result result);
+/*
+ * From when on a container must have been started for this job's copies to be
+ * live in it: now, and by the engine's clock later than its last start that
+ * is known, should ours have been put back since.
+ */
+int64_t task_restart_after(const struct task *j);
 void task_end_why(struct task *j, enum result result, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same by an engine's answer that is not the expected one. */

@@ -26,7 +26,7 @@ steps_set_pending(struct task *j, int32_t instr)
 
 	meta.run_pending_from = instr;
 	if (instr == -1)
-		meta.restart_after_ns = wall_now_ns();
+		meta.restart_after_ns = task_restart_after(j);
 	(void)manifest_set_meta(j->s->m, &meta);
 }
 

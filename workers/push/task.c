@@ -85,6 +85,16 @@ task_next(struct task *j)
 	task_free(j);
 }
 
+int64_t
+task_restart_after(const struct task *j)
+{
+	int64_t now = wall_now_ns();
+
+	return (j->m.started_ns < now || j->m.started_ns == INT64_MAX ?
+		now :
+		j->m.started_ns + 1);
+}
+
 void
 task_end(struct task *j, enum result result)
 {
