@@ -159,3 +159,9 @@ class Daemon(Wharfd):
         write(self.context + "/" + name, text)
         rc = self.sync(60)
         return "" if rc == 0 else "sync: exit %d\n%s" % (rc, self.why())
+
+
+def crashes(w):
+    """Ends of workers that no program plans."""
+    return re.findall(r"(\w+) \(pid \d+\) ended: signal \d+ "
+                      r"\((SEGV|ABRT|BUS|FPE|ILL|SYS)\)", w.log())
