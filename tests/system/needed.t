@@ -24,10 +24,10 @@ MAY = {
     "wharf-push": BASE | SANDBOX | {"archive", "cjson", "md"},
     "wharf-plan": BASE | SANDBOX | {"cjson", "md"},
     "wharf-control": BASE | SANDBOX,
-    "wharf-config": BASE | SANDBOX | {"yaml", "cjson", "md"},
+    "wharf-config": BASE | SANDBOX | {"yaml-0", "cjson", "md"},
 }
 MUST = {"wharf-engine": {"curl"}, "wharf-image": {"archive"},
-        "wharf-push": {"archive"}}
+        "wharf-push": {"archive"}, "wharf-config": {"yaml-0"}}
 # what a compiler brings along: nothing of ours
 RUNTIME = {"asan", "ubsan", "gcc_s", "m", "stdc++", "pthread", "dl", "rt"}
 

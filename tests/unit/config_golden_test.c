@@ -468,9 +468,8 @@ test_scalars(void **state)
 		"\x7f", "\xc2\x80", "\xc2\x85", "\xc2\xa0", "\xe2\x80\xa8",
 		"\xe2\x80\xae", "\xef\xbb\xbf", "\xef\xbf\xbe", "\xef\xbf\xbf",
 		"\xef\xbf\xbd", "\xf0\x9f\x90\xb3", "\xf4\x8f\xbf\xbf",
-		"stra\xc3\x9f"
-		"e",
-		"a\rb", "\x01\x02\x1f", "12:30:45", "2001-01-01", "/a:/b:ro" };
+		"stra\303\237e", "a\rb", "\x01\x02\x1f", "12:30:45",
+		"2001-01-01", "/a:/b:ro" };
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		check_scalar(all[i]);

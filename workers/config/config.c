@@ -117,7 +117,7 @@ config_error(struct config *c, const struct config_pos *pos, int code,
     const char *key, const char *fmt, ...)
 {
 	struct config_error *e;
-	char what[2048], text[4096], *where;
+	char what[2048], text[4096], *where, *all;
 	va_list ap;
 
 	if (config_is_full(c))
@@ -125,13 +125,16 @@ config_error(struct config *c, const struct config_pos *pos, int code,
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	log_escape(text, sizeof(text), what, strlen(what));
 	where = config_where(c, pos);
+	all = xasprintf("%s%s%s", key != NULL ? key : "",
+	    key != NULL ? ": " : "", what);
+	/* both may have been cut within a character */
+	log_escape(text, sizeof(text), all, strlen(all));
 	e = CONFIG_GROW(c->errors, c->nerrors);
 	e->pos = *pos;
 	e->code = code;
-	e->text = xasprintf("%s:%u: %s%s%s", where, pos->column,
-	    key != NULL ? key : "", key != NULL ? ": " : "", text);
+	e->text = xasprintf("%s:%u: %s", where, pos->column, text);
+	free(all);
 	free(where);
 }
 
