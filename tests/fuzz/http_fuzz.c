@@ -120,7 +120,7 @@ asker_on_done(void *arg, struct http_req *r, enum http_result res)
 	struct asker *a = arg;
 
 	a->ends++;
-	HOLDS(res != HTTP_OK || http_status(r) >= 200);
+	HOLDS(res != HTTP_OK || http_status(r) >= 100);
 	HOLDS(http_error(r) != NULL);
 	http_header_api(r);
 	http_header_stat(r);
