@@ -214,6 +214,7 @@ struct msg_tree {
 
 #define JOB_NO_CACHE 0x1
 #define JOB_WHOLE    0x2 /* APPLY: deliver everything again */
+#define JOB_KEEP     0x4 /* DETACH: the manifest outlives the service */
 
 /*
  * BUILD  fields: none

@@ -181,11 +181,16 @@ static void
 test_kept(void **state)
 {
 	struct bench *b = bench_up();
+	struct got *g;
 
 	b->services[0].flags |= SERVICE_KEEP;
 	bench_retire(b, 1);
 	bench_reconf(b);
-	detaches(b, 1);
+	g = bench_expect(b, MSG_DETACH);
+	/* what the container holds is still known to who finds it */
+	assert_int_equal(((struct msg_job *)g->fixed)->flags, JOB_KEEP);
+	push_done(b, g, OK);
+	assert_int_equal(bench_gone(b, 1), 1);
 	is_dropped(b, 1);
 	bench_free(b);
 }

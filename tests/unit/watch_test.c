@@ -49,6 +49,90 @@ at_once(struct world *w, const char *what)
 	assert_string_equal(world_offered(w, w->sub), what);
 }
 
+/* Reloads: subscriptions that come and go while the tree is watched. */
+
+static void
+test_join(void **state)
+{
+	struct world *w = setup("echo vendor > .dockerignore; echo 1 > a;"
+				"mkdir vendor src; echo 1 > vendor/v");
+	struct watch_sub *s;
+	uint64_t changes;
+
+	world_write(w, "a", "2");
+	watch_tree_read(w->tree, 1 << 20);
+	world_settle(w);
+	changes = w->tree->changes;
+	s = watch_tree_join(w->tree, 2, "Dockerfile");
+	assert_ptr_equal(watch_tree_sub(w->tree, 2), s);
+	world_settle(w);
+	assert_string_equal(world_offered(w, s), "S:");
+	/* the first keeps what it had, and is told nothing more */
+	assert_string_equal(world_offered(w, w->sub), "P:a");
+	assert_int_equal(w->tree->changes, changes);
+	assert_int_equal(watch_sub_upto(s), w->tree->changes);
+	assert_int_equal(w->scans, 1);
+	world_write(w, "a", "3");
+	world_settle(w);
+	assert_string_equal(world_offered(w, s), "P:a");
+	assert_string_equal(world_offered(w, w->sub), "P:a");
+	watch_tree_leave(w->tree, s);
+	assert_null(watch_tree_sub(w->tree, 2));
+	world_write(w, "a", "4");
+	world_expect(w, "P:a");
+	world_free(w);
+}
+
+/* What the first leaves out was not watched until the second came. */
+static void
+test_join_with_other_rules(void **state)
+{
+	struct world *w =
+	    setup("echo vendor > Dockerfile.dockerignore; mkdir vendor;"
+		  "mkdir vendor/deep; echo 1 > vendor/deep/v");
+	struct watch_sub *s;
+
+	world_write(w, "vendor/deep/v", "22");
+	world_expect(w, "");
+	s = watch_tree_join(w->tree, 2, "other/Dockerfile");
+	world_settle(w);
+	assert_string_equal(world_offered(w, s), "S:");
+	world_write(w, "vendor/deep/v", "333");
+	world_settle(w);
+	assert_string_equal(world_offered(w, s), "P:vendor/deep/v");
+	assert_string_equal(world_offered(w, w->sub), "");
+	/* the elder one goes */
+	watch_tree_leave(w->tree, w->sub);
+	world_write(w, "vendor/deep/v", "4444");
+	world_settle(w);
+	assert_string_equal(world_offered(w, s), "P:vendor/deep/v");
+	world_free(w);
+}
+
+/* In the middle of the first scan. */
+static void
+test_join_while_it_is_scanned(void **state)
+{
+	struct world *w = world_new();
+	struct watch_sub *s;
+
+	world_sh(w,
+	    "echo vendor > Dockerfile.dockerignore; mkdir vendor;"
+	    "echo 1 > vendor/v");
+	usleep(15000);
+	world_begin(w, "Dockerfile");
+	s = watch_tree_join(w->tree, 2, "other/Dockerfile");
+	world_settle(w);
+	assert_true(w->tree->scanned);
+	assert_int_equal(w->scans, 1);
+	assert_string_equal(world_offered(w, w->sub), "S:");
+	assert_string_equal(world_offered(w, s), "S:");
+	world_write(w, "vendor/v", "22");
+	world_settle(w);
+	assert_string_equal(world_offered(w, s), "P:vendor/v");
+	world_free(w);
+}
+
 /* Saves of editors: one path, and no temporary name ever. */
 
 static void
@@ -862,6 +946,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_join),
+		cmocka_unit_test(test_join_with_other_rules),
+		cmocka_unit_test(test_join_while_it_is_scanned),
 		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_vim),
 		cmocka_unit_test(test_jetbrains),

@@ -87,7 +87,7 @@ world_tree(struct world *w)
 }
 
 void
-world_start(struct world *w, const char *dockerfile)
+world_begin(struct world *w, const char *dockerfile)
 {
 	/* what is there has been there for a while */
 	usleep(15000);
@@ -95,6 +95,12 @@ world_start(struct world *w, const char *dockerfile)
 		world_tree(w);
 	w->sub = watch_tree_subscribe(w->tree, 1, dockerfile);
 	watch_tree_start(w->tree);
+}
+
+void
+world_start(struct world *w, const char *dockerfile)
+{
+	world_begin(w, dockerfile);
 	world_settle(w);
 	assert_true(w->tree->scanned);
 	assert_int_equal(w->scans, 1);

@@ -27,6 +27,9 @@ struct world *world_new(void);
 /* Its tree, which is not yet being watched. */
 void world_tree(struct world *w);
 
+/* Subscribe and begin the first scan. */
+void world_begin(struct world *w, const char *dockerfile);
+
 /* Watch it with one subscription, and swallow the first SUBTREE "". */
 void world_start(struct world *w, const char *dockerfile);
 void world_free(struct world *w);

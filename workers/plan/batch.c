@@ -12,6 +12,7 @@
 #define CRASHES_HALVE  2
 #define CRASHES_ASIDE  3
 #define TAKE_AGAIN_MS  1000 /* when watch refuses */
+#define TAKE_SOON_MS   100  /* when it does not know the service */
 
 static void batch_on_answer(void *arg, struct frame *f);
 
@@ -265,7 +266,12 @@ batch_on_answer(void *arg, struct frame *f)
 		batch_forget(s);
 	else if (f->head.type == MSG_WATCH_BATCH)
 		batch_accept(s, f);
-	else {
+	else if (rpc_err(f) == ERR_NOT_FOUND) {
+		/* a watch that knows the new tree is on its way */
+		loop_timer_in_ms(s->w->loop, &s->take_timer, TAKE_SOON_MS,
+		    batch_on_timer, s);
+		return;
+	} else {
 		log_warnx("%s: watch does not answer: %s", s->conf->name,
 		    err_name(rpc_err(f)));
 		loop_timer_in_ms(s->w->loop, &s->take_timer, TAKE_AGAIN_MS,

@@ -135,7 +135,9 @@ static void
 end_detach(struct service *s)
 {
 	struct plan *p = s->w->state;
-	struct msg_job m = { .service = s->conf->service, .job = ++p->jobs };
+	struct msg_job m = { .service = s->conf->service,
+		.job = ++p->jobs,
+		.flags = s->conf->flags & SERVICE_KEEP ? JOB_KEEP : 0 };
 	struct buf b = { 0 };
 
 	plan_op_begin(s, OP_DETACH);

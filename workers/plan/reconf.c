@@ -293,6 +293,10 @@ plan_reconf(struct worker *w)
 	for (size_t i = p->n; i-- > 0;)
 		if (conf_service(c, p->services[i]->conf->service) == NULL)
 			service_drop(p, i);
+	/* another engine may get the number */
+	for (uint32_t i = 0; i < PLAN_ENGINES; i++)
+		if (conf_engine(c, i) == NULL)
+			p->engine[i] = PLAN_UNKNOWN;
 	old = p->n;
 	/* all that is new is there before anything retires */
 	for (size_t i = 0; i < c->nservices; i++)

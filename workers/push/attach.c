@@ -151,7 +151,8 @@ attach_start(struct task *j)
 
 	if (j->type == MSG_DETACH) {
 		attach_forget(s);
-		(void)manifest_clear(s->m);
+		if (!(j->m.flags & JOB_KEEP))
+			(void)manifest_clear(s->m);
 		task_end(j, RESULT_OK);
 	} else if (j->fd != -1)
 		attach_new(j);

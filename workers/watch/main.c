@@ -648,6 +648,52 @@ watch_start(struct worker *w)
 	return (0);
 }
 
+static bool
+watch_has(const struct worker *w, const struct root *r, uint32_t service)
+{
+	const struct conf_service *s = conf_service(&w->conf, service);
+
+	return (s != NULL && s->tree == r->conf->tree);
+}
+
+static void
+root_drop_subs(struct root *r)
+{
+	struct watch_sub *s, *next;
+
+	for (s = TAILQ_FIRST(&r->tree->subs); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (watch_has(r->w, r, s->service))
+			continue;
+		if (s->take != 0)
+			rpc_answer_err(r->w->ch, s->take, ERR_CANCELLED, 0,
+			    "the service is gone");
+		watch_tree_leave(r->tree, s);
+	}
+}
+
+/* The roots stay as they are: with others there is another watch. */
+static void
+watch_reconf(struct worker *w)
+{
+	struct state *st = w->state;
+	struct conf_service *s;
+	struct root *r;
+
+	for (size_t i = 0; i < st->nroots; i++) {
+		r = &st->roots[i];
+		root_drop_subs(r);
+		for (size_t j = 0; j < w->conf.nservices; j++) {
+			s = w->conf.services[j];
+			if (s->tree == r->conf->tree &&
+			    watch_tree_sub(r->tree, s->service) == NULL)
+				watch_tree_join(r->tree, s->service,
+				    s->dockerfile);
+		}
+		loop_timer_in_ms(w->loop, &r->timer, 0, root_on_timer, r);
+	}
+}
+
 static const struct worker_handler handlers[] = {
 	{ MSG_TAKE, watch_on_take },
 	{ MSG_WATCH_SYNC, watch_on_sync },
@@ -661,6 +707,7 @@ static const struct worker_ops ops = {
 	.role = PROC_WATCH,
 	.setup = watch_setup,
 	.start = watch_start,
+	.reconf = watch_reconf,
 	.handlers = handlers,
 };
 

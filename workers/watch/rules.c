@@ -136,6 +136,35 @@ watch_rules_init(struct watch_tree *t, struct watch_sub *s,
 	watch_rules_forget(t);
 }
 
+static bool
+rules_same_str(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
+}
+
+static bool
+rules_same(const struct watch_rules *a, const struct watch_rules *b)
+{
+	for (int i = 0; i < KEEP_MAX; i++)
+		if (!rules_same_str(a->keep[i], b->keep[i]))
+			return (false);
+	return (a->text != NULL && b->text != NULL && a->len == b->len &&
+	    memcmp(a->text, b->text, a->len) == 0);
+}
+
+bool
+watch_rules_covered(const struct watch_tree *t, const struct watch_sub *s)
+{
+	const struct watch_sub *o;
+
+	TAILQ_FOREACH (o, &t->subs, link)
+		if (o != s &&
+		    (o->rules.ignore == NULL ||
+			rules_same(&o->rules, &s->rules)))
+			return (true);
+	return (false);
+}
+
 bool
 watch_rules_reload(struct watch_tree *t)
 {

@@ -308,6 +308,17 @@ struct watch_sub *watch_tree_subscribe(struct watch_tree *t, uint32_t service,
     const char *dockerfile);
 struct watch_sub *watch_tree_sub(struct watch_tree *t, uint32_t service);
 
+/*
+ * The same in a tree that has been started: it is offered the whole tree
+ * once, and what only its rules want is read.  The others are offered nothing
+ * because of it.
+ */
+struct watch_sub *watch_tree_join(struct watch_tree *t, uint32_t service,
+    const char *dockerfile);
+
+/* End a subscription; what the others have yet to see stays. */
+void watch_tree_leave(struct watch_tree *t, struct watch_sub *s);
+
 /* Begin the first scan. */
 void watch_tree_start(struct watch_tree *t);
 
@@ -512,6 +523,9 @@ void watch_hold_release(struct watch_tree *t, mono_t now, size_t most);
 void watch_rules_init(struct watch_tree *t, struct watch_sub *s,
     const char *dockerfile);
 void watch_rules_free(struct watch_rules *r);
+
+/* Whether all that s wants is wanted by another subscription, too. */
+bool watch_rules_covered(const struct watch_tree *t, const struct watch_sub *s);
 
 /* Read the rule files again; true when they say something else now. */
 bool watch_rules_reload(struct watch_tree *t);

@@ -126,6 +126,30 @@ watch_tree_sub(struct watch_tree *t, uint32_t service)
 	return (NULL);
 }
 
+struct watch_sub *
+watch_tree_join(struct watch_tree *t, uint32_t service, const char *dockerfile)
+{
+	struct watch_sub *s = watch_tree_subscribe(t, service, dockerfile);
+
+	if (t->gone)
+		return (s);
+	/* no new number: nothing has changed for the others */
+	if (t->scanned)
+		watch_dirty_add(s, "", DIRTY_TREE | DIRTY_SCAN, t->changes,
+		    mono_now().ns);
+	if (!watch_rules_covered(t, s))
+		watch_scan_compare(t);
+	return (s);
+}
+
+void
+watch_tree_leave(struct watch_tree *t, struct watch_sub *s)
+{
+	TAILQ_REMOVE(&t->subs, s, link);
+	watch_sub_free(s);
+	watch_rules_forget(t);
+}
+
 void
 watch_tree_start(struct watch_tree *t)
 {
