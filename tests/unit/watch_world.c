@@ -63,12 +63,14 @@ static const struct watch_ops ops = { .warning = on_warning,
 	.gone = on_gone,
 	.inotify = on_inotify };
 
+const char *world_base = "/tmp";
+
 struct world *
 world_new(void)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
 
-	strlcpy(w->dir, "/tmp/wharf-watch-XXXXXX", sizeof(w->dir));
+	snprintf(w->dir, sizeof(w->dir), "%s/wharf-watch-XXXXXX", world_base);
 	assert_non_null(mkdtemp(w->dir));
 	snprintf(w->root, sizeof(w->root), "%s/root", w->dir);
 	assert_int_equal(mkdir(w->root, 0755), 0);

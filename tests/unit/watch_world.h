@@ -21,6 +21,9 @@ struct world {
 	char warning[512]; /* the last */
 };
 
+/* Where worlds are made; tests that make many files change it. */
+extern const char *world_base;
+
 /* An empty root, neither watched nor subscribed to. */
 struct world *world_new(void);
 
