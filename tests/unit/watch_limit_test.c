@@ -261,6 +261,159 @@ test_remote_root(void **state)
 	world_free(w);
 }
 
+/* A tree without inotify, whose content has been there for a while. */
+static struct world *
+polled_world(const char *cmd)
+{
+	struct world *w = world_new();
+
+	close(w->ifd);
+	w->ifd = -1;
+	w->no_inotify = true;
+	world_sh(w, "%s", cmd);
+	world_start(w, NULL);
+	return (w);
+}
+
+/* Other content of the same size, and the time put back: ctime tells. */
+static void
+test_poll_same_time(void **state)
+{
+	struct world *w = polled_world("echo 1 > f; touch -d @1000000000.5 f");
+
+	usleep(15000);
+	world_sh(w, "echo 2 > f; touch -d @1000000000.5 f");
+	usleep(15000);
+	poll_soon(w);
+	assert_string_equal(world_offered(w, w->sub), "P:f");
+	poll_soon(w);
+	assert_string_equal(world_offered(w, w->sub), "");
+	world_free(w);
+}
+
+/*
+ * What was written just before it was looked at may be written once more
+ * without another time: it is offered again, for its content to be compared.
+ */
+static void
+test_poll_racy(void **state)
+{
+	struct world *w = polled_world("echo 1 > f; echo 1 > g");
+	struct watch_entry *e = watch_entry_find(w->tree->root->node, "f");
+
+	usleep(15000);
+	do {
+		world_write(w, "f", "2");
+		watch_poll_now(w->tree);
+		while (watch_scan_busy(w->tree))
+			watch_tree_step(w->tree);
+		watch_hold_release(w->tree, mono_now(), 10);
+		world_offered(w, w->sub);
+	} while (!e->snap.racy);
+	usleep(15000);
+	poll_soon(w);
+	assert_string_equal(world_offered(w, w->sub), "P:f");
+	assert_false(e->snap.racy);
+	poll_soon(w);
+	assert_string_equal(world_offered(w, w->sub), "");
+	world_free(w);
+}
+
+/* A time that is still to come is no reason to look again and again. */
+static void
+test_poll_future(void **state)
+{
+	struct world *w = polled_world("echo 1 > f");
+
+	usleep(15000);
+	world_sh(w, "touch -d @4000000000 f");
+	usleep(15000);
+	poll_soon(w);
+	assert_string_equal(world_offered(w, w->sub), "P:f");
+	poll_soon(w);
+	poll_soon(w);
+	assert_string_equal(world_offered(w, w->sub), "");
+	world_free(w);
+}
+
+static bool
+racy(int64_t mtime_ns, int64_t ctime_ns)
+{
+	struct tree_stat st = { .type = TREE_REG,
+		.mtime_ns = mtime_ns,
+		.ctime_ns = ctime_ns };
+	struct watch_snap s;
+
+	watch_snap_from(&s, &st);
+	return (s.racy);
+}
+
+static void
+test_racy(void **state)
+{
+	const int64_t s = 1000000000, now = wall_now_ns();
+	const int64_t sec = now / s * s, old = 1000000000 * s + 1;
+
+	assert_true(racy(now, now));
+	assert_true(racy(now - s / 1000, old));
+	assert_true(racy(old, now - s / 1000));
+	assert_false(racy(now - s, now - s - 1));
+	assert_false(racy(now + s, old));
+	/* whole seconds: the file system may know no more */
+	assert_true(racy(sec, sec));
+	assert_true(racy(sec - s, sec - s));
+	assert_false(racy(sec - 4 * s, sec - 4 * s));
+	assert_false(racy(sec - s, old));
+}
+
+/* The interval grows with what a comparison takes. */
+static void
+test_poll_interval(void **state)
+{
+	struct world *w = polled_world("echo > f");
+	mono_t t = mono_now();
+
+	mono_fake(&t);
+	w->tree->poll_begun = mono_add_ms(t, -10);
+	watch_poll_done(w->tree);
+	assert_int_equal(w->tree->poll_ms, 1000);
+	w->tree->poll_begun = mono_add_ms(t, -200);
+	watch_poll_done(w->tree);
+	assert_int_equal(w->tree->poll_ms, 4000);
+	assert_int_equal(mono_diff_ms(w->tree->poll_next, t), 4000);
+	w->tree->poll_begun = mono_add_ms(t, -20000);
+	watch_poll_done(w->tree);
+	assert_int_equal(w->tree->poll_ms, 30000);
+	mono_fake(NULL);
+	world_free(w);
+}
+
+/* Warnings come in a burst at most; how many were left out is told. */
+static void
+test_warnings(void **state)
+{
+	struct world *w = world_new();
+	mono_t t = mono_now();
+
+	world_tree(w);
+	mono_fake(&t);
+	for (int i = 0; i < 100; i++)
+		watch_tree_warn(w->tree, "x", 0, "text");
+	assert_int_equal(w->warnings, WATCH_WARN_BURST);
+	t = mono_add_ms(t, WATCH_WARN_MS);
+	for (int i = 0; i < 2; i++)
+		watch_tree_warn(w->tree, "x", 0, "text");
+	assert_int_equal(w->warnings, WATCH_WARN_BURST + 1);
+	assert_string_equal(w->warning,
+	    "x: text (80 warnings before this were left out)");
+	t = mono_add_ms(t, 100 * WATCH_WARN_MS);
+	watch_tree_warn(w->tree, "x", 0, "text");
+	watch_tree_warn(w->tree, "x", 0, "text");
+	assert_int_equal(w->warnings, WATCH_WARN_BURST + 3);
+	mono_fake(NULL);
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -268,6 +421,12 @@ main(void)
 		cmocka_unit_test(test_limit_text),
 		cmocka_unit_test(test_fs_types),
 		cmocka_unit_test(test_remote_root),
+		cmocka_unit_test(test_racy),
+		cmocka_unit_test(test_poll_same_time),
+		cmocka_unit_test(test_poll_racy),
+		cmocka_unit_test(test_poll_future),
+		cmocka_unit_test(test_poll_interval),
+		cmocka_unit_test(test_warnings),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_watches_come_free),
 		cmocka_unit_test(test_instances),
