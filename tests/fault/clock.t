@@ -32,7 +32,7 @@ class Clock:
 def prepare(clock):
     programs = Programs()
     for n in WORKERS:
-        programs.script(n, "SHIFT_FILE=%s LD_PRELOAD=%s exec \"$WORKER\"" %
+        programs.script(n, "SHIFT_FILE=%s LD_PRELOAD=%s exec $WORKER" %
                         (clock.path, PRELOAD))
     return programs
 

@@ -110,10 +110,7 @@ class Programs:
         for f in os.listdir(BUILD):
             path = BUILD + "/" + f
             if f.startswith("wharf") and os.path.isfile(path):
-                if f == "wharfd":   # it looks where its own file lies
-                    shutil.copy(path, self.dir)
-                else:
-                    os.symlink(path, self.dir + "/" + f)
+                shutil.copy(path, self.dir)
 
     def worker(self, name):
         return "%s/wharf-%s" % (self.dir, name)
@@ -121,14 +118,16 @@ class Programs:
     def script(self, name, text):
         """In this worker's place a shell script, whose own is $WORKER."""
         path = self.worker(name)
-        os.unlink(path)
-        write(path, "#!/bin/sh\nWORKER=%s/wharf-%s\n%s\n" %
-              (BUILD, name, text), 0o755)
+        own = "%s/own/wharf-%s" % (self.dir, name)
+        os.makedirs(os.path.dirname(own), exist_ok=True)
+        os.rename(path, own)
+        write(path, "#!/bin/bash\nWORKER=%s\n%s\n" % (own, text), 0o755)
 
     def replace(self, name, program):
+        """At its next start the worker is a copy of this program."""
         path = self.worker(name)
-        os.unlink(path)
-        os.symlink(program, path)
+        shutil.copy(program, path + ".new")
+        os.rename(path + ".new", path)
 
 
 class Daemon(Wharfd):

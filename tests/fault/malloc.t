@@ -44,10 +44,8 @@ def prepare(dir):
     programs = Programs()
     plans = {n: Plan("%s/%s.plan" % (dir, n)) for n in EVERYONE}
     for n in WORKERS:
-        programs.script(n, "FAIL_FILE=%s LD_PRELOAD=%s exec -a \"$0\" "
-                        "\"$WORKER\"" % (plans[n].path, PRELOAD))
-        text = open(programs.worker(n)).read()
-        write(programs.worker(n), text.replace("#!/bin/sh", "#!/bin/bash"))
+        programs.script(n, "FAIL_FILE=%s LD_PRELOAD=%s exec $WORKER" %
+                        (plans[n].path, PRELOAD))
     return programs, plans
 
 

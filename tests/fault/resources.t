@@ -10,49 +10,64 @@ LIMITS = LIMITS if LONG_FORM else LIMITS[2::4]
 
 
 def limit(pid, n):
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (n, 65536))
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(n, hard), hard))
+
+
+def crowd(w, n):
+    """So many clients that stay a while: control may have no fd for them."""
+    socks = []
+    for _ in range(n):
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        try:
+            s.connect(w.sock)
+        except OSError:
+            pass
+        socks.append(s)
+    return socks
+
+
+def squeeze(w, file, n):
+    """All processes have so few descriptors for a while."""
+    pid, ctx = w.process.pid, w.context
+    write(file, "%d\n" % n, 0o644)
+    for name in WORKERS:
+        w.kill_worker(name)
+    time.sleep(0.5)
+    limit(pid, n)
+    write(ctx + "/plain/page", "limit %d\n" % n)
+    write(ctx + "/words/one", "limit %d\n" % n)
+    socks, used = crowd(w, n), cpu(pid)
+    time.sleep(2)
+    used = cpu(pid) - used
+    for s in socks:
+        s.close()
+    if not ok(w.lives(), "%d descriptors: the supervisor lives" % n):
+        raise RuntimeError("wharfd ended: %d" % w.process.returncode)
+    ok(used < 1, "%d descriptors: it does not spin" % n, used)
+    limit(pid, 1024)
+    os.unlink(file)
+    for p in descendants(pid):
+        os.kill(p, signal.SIGKILL)
+    wait_for(w.ready, 90, "all workers run again")
+    equal(w.sync(60), 0, "%d descriptors: in step afterwards" % n)
+    equal(w.cat("/app/plain/page"), b"limit %d\n" % n,
+          "%d descriptors: what was saved is live" % n)
 
 
 def few_fds(engine):
     """RLIMIT_NOFILE is lowered while all runs, below what is open too."""
-    ctx = small_project()
-    with Daemon(engine, ctx) as w:
-        pid = w.process.pid
-        files = fds(pid)
+    ctx, programs, file = small_project(), Programs(), scratch("few") + "/n"
+    for n in WORKERS:
+        programs.script(n, "N=$(cat %s 2>/dev/null) && ulimit -Sn $N\n"
+                        "exec $WORKER" % file)
+    with Daemon(engine, ctx, programs=programs) as w:
+        files = fds(w.process.pid)
         for n in LIMITS:
-            limit(pid, n)
-            for name in WORKERS:
-                p = w.pid(name)
-                limit(p, n)
-                if name != "control":
-                    os.kill(p, signal.SIGKILL)
-            write(ctx + "/plain/page", "limit %d\n" % n)
-            write(ctx + "/words/one", "limit %d\n" % n)
-            # the control process may have none to accept us with
-            socks = []
-            for _ in range(n):
-                s = socket.socket(socket.AF_UNIX)
-                s.connect(w.sock)
-                socks.append(s)
-            used = cpu(pid)
-            time.sleep(2)
-            used = cpu(pid) - used
-            for s in socks:
-                s.close()
-            if not ok(w.lives(), "%d descriptors: the supervisor lives" % n):
-                return
-            ok(used < 1, "%d descriptors: it does not spin" % n, used)
-            for p in [pid] + [x for x in descendants(pid)]:
-                try:
-                    limit(p, 1024)
-                except ProcessLookupError:
-                    pass
-            wait_for(w.ready, 60, "all workers run again")
-            equal(w.sync(60), 0, "%d descriptors: in step afterwards" % n)
-            equal(w.cat("/app/plain/page"), b"limit %d\n" % n,
-                  "%d descriptors: what was saved is live" % n)
-        wait_for(lambda: fds(pid) <= files, 10, "%d fds, at first %d" %
-                 (fds(pid), files))
+            squeeze(w, file, n)
+        wait_for(lambda: fds(w.process.pid) <= files, 10, "%d fds, at first %d"
+                 % (fds(w.process.pid), files))
         ok(True, "the supervisor has as many descriptors as at first")
         equal(w.stop(), 0, "it stops cleanly")
 

@@ -16,7 +16,6 @@ NEVER = {"execve", "exit", "exit_group", "rt_sigreturn", "restart_syscall",
          "getpid", "geteuid", "getuid", "getegid", "getgid", "umask",
          "set_tid_address", "set_robust_list", "rseq", "rt_sigprocmask",
          "munmap", "mprotect", "sigaltstack", "gettid", "wait4", "kill"}
-STRACE = "strace -f -qq -o /dev/null"
 
 
 def prepare(dir):
@@ -24,7 +23,7 @@ def prepare(dir):
     programs = Programs()
     for n in WORKERS:
         programs.script(n, "X=$(cat %s/%s 2>/dev/null) && rm -f %s/%s && "
-                        "exec strace -f $X \"$WORKER\"; exec \"$WORKER\"" %
+                        "exec strace -f $X $WORKER\nexec $WORKER" %
                         (dir, n, dir, n))
     return programs
 
