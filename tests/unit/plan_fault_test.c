@@ -494,6 +494,36 @@ test_set_aside(void **state)
 	bench_free(b);
 }
 
+/* It may have been killed from outside: tried again, and ever less often. */
+static void
+test_aside_again(void **state)
+{
+	struct bench *b = bench_up();
+	struct service *s = bench_service(b);
+	struct got *g;
+
+	watch_batch(b, 0, 2, "a", NULL);
+	for (int i = 0; i < 3; i++) {
+		bench_lost(b, bench_expect(b, MSG_APPLY));
+		bench_ms(b, 50);
+	}
+	assert_string_equal(plan_why(s), "paths are set aside");
+	bench_ms(b, 9000);
+	bench_quiet(b);
+	bench_ms(b, 1000);
+	bench_lost(b, bench_expect(b, MSG_APPLY));
+	bench_ms(b, 50);
+	assert_string_equal(plan_why(s), "paths are set aside");
+	bench_ms(b, 18000);
+	bench_quiet(b);
+	bench_ms(b, 2000);
+	g = push_does(b, MSG_APPLY, OK);
+	assert_true(got_has(g, F_PATH, "a"));
+	assert_int_equal(s->set_aside.len, 0);
+	assert_true(plan_in_step(s));
+	bench_free(b);
+}
+
 /* A comparison of everything cannot be halved: it is given up, not looped. */
 static void
 test_subtree_kills(void **state)
@@ -682,6 +712,7 @@ main(void)
 		cmocka_unit_test(test_container_gone_unseen),
 		cmocka_unit_test(test_push_lost),
 		cmocka_unit_test(test_set_aside),
+		cmocka_unit_test(test_aside_again),
 		cmocka_unit_test(test_subtree_kills),
 		cmocka_unit_test(test_push_refuses),
 		cmocka_unit_test(test_bad_manifest),

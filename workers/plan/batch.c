@@ -13,6 +13,9 @@
 #define CRASHES_ASIDE  3
 #define TAKE_AGAIN_MS  1000 /* when watch refuses */
 #define TAKE_SOON_MS   100  /* when it does not know the service */
+/* how long a path is set aside: longer each time, until something changes */
+#define ASIDE_FIRST_MS 10000
+#define ASIDE_LAST_MS  600000
 
 static void batch_on_answer(void *arg, struct frame *f);
 
@@ -124,6 +127,29 @@ work_free(struct service *s, struct work *k)
 	free(k);
 }
 
+/*
+ * Once more, each by itself: the worker may as well have been killed from
+ * outside, or for want of memory, while an innocent path was in its hands.
+ */
+static void
+work_on_aside(void *arg)
+{
+	struct service *s = arg;
+	struct fields t = { s->set_aside.data, s->set_aside.len };
+	struct buf one = { 0 };
+	struct field f;
+	size_t off = 0;
+
+	while (field_next(&t, &off, &f) == 1) {
+		one.len = 0;
+		fields_add_mem(&one, F_PATH, f.str, f.len);
+		work_add(s, &one, 0)->crashes = CRASHES_ASIDE - 1;
+	}
+	buf_free(&one);
+	buf_free(&s->set_aside);
+	plan_next(s);
+}
+
 static void
 work_set_aside(struct service *s, struct work *k)
 {
@@ -136,6 +162,13 @@ work_set_aside(struct service *s, struct work *k)
 	fields_add_str(&s->set_aside, F_SET_ASIDE, path);
 	free(path);
 	work_free(s, k);
+	if (loop_timer_is_set(&s->aside_timer))
+		return;
+	s->aside_ms = s->aside_ms == 0      ? ASIDE_FIRST_MS :
+	    s->aside_ms < ASIDE_LAST_MS / 2 ? s->aside_ms * 2 :
+					      ASIDE_LAST_MS;
+	loop_timer_in_ms(s->w->loop, &s->aside_timer, s->aside_ms,
+	    work_on_aside, s);
 }
 
 /* Split k in the middle, so that the path that kills is found. */
@@ -241,6 +274,7 @@ batch_accept(struct service *s, struct frame *f)
 	s->upto = m->upto;
 	if (paths.len > 0) {
 		work_add(s, &paths, m->seen_ns);
+		s->aside_ms = 0;
 		batch_touch(s);
 	} else
 		/* only the number moves: somebody may wait for it */

@@ -107,9 +107,11 @@ struct service {
 	uint64_t applied_upto;
 	uint64_t acked_upto;
 	struct work *work;
-	struct buf set_aside; /* PATH fields */
-	mono_t quiet_at;      /* actions wait until then */
-	mono_t hurry_at;      /* but not longer than this */
+	struct buf set_aside;          /* SET_ASIDE fields */
+	struct loop_timer aside_timer; /* then they are tried again */
+	int64_t aside_ms;
+	mono_t quiet_at; /* actions wait until then */
+	mono_t hurry_at; /* but not longer than this */
 	int64_t quiet_ms;
 	/* the operation that runs */
 	enum plan_op op;

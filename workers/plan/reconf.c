@@ -95,6 +95,7 @@ service_free(struct service *s)
 		return;
 	loop_timer_cancel(&s->timer);
 	loop_timer_cancel(&s->take_timer);
+	loop_timer_cancel(&s->aside_timer);
 	while (s->work != NULL)
 		work_free(s, s->work);
 	verbs_forget(s);
@@ -202,6 +203,7 @@ service_retire(struct service *s)
 		rpc_cancel(s->w->rpc, s->take_id);
 	s->take_id = 0;
 	loop_timer_cancel(&s->take_timer);
+	loop_timer_cancel(&s->aside_timer);
 	loop_timer_cancel(&s->timer);
 	s->retries = 0;
 	s->retry_at = (mono_t) { 0 };
