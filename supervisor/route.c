@@ -91,8 +91,11 @@ route_unwait(struct child *c, uint32_t id)
 static void
 route_drop(struct route **p)
 {
-	struct route *r = *p;
+	struct route *r;
 
+	if (p == NULL)
+		return;
+	r = *p;
 	*p = r->next;
 	route_unwait(r->to, r->id);
 	free(r);

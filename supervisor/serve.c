@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -135,12 +136,15 @@ static void
 serve_figures(struct buf *b)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
-	unsigned long long size, rss;
+	char line[128], *rss;
 	DIR *d = opendir("/proc/self/fd");
 	uint64_t fds = 0;
 
-	if (f != NULL && fscanf(f, "%llu %llu", &size, &rss) == 2)
-		fields_add_u64(b, F_RSS, rss * (uint64_t)getpagesize());
+	/* pages: of all, of those that are in memory, ... (proc(5)) */
+	if (f != NULL && fgets(line, sizeof(line), f) != NULL &&
+	    (rss = strchr(line, ' ')) != NULL)
+		fields_add_u64(b, F_RSS,
+		    strtoull(rss, NULL, 10) * (uint64_t)getpagesize());
 	if (f != NULL)
 		fclose(f);
 	while (d != NULL && readdir(d) != NULL)

@@ -84,7 +84,7 @@ def main():
            time.monotonic() - start)
     with Pid1(ctx, "--max-restarts", "2") as d:
         for i in range(3):
-            s = wait_for(d.ready, 20, "all workers are ready")
+            wait_for(d.ready, 20, "all workers are ready")
             time.sleep(1.1)
             start = time.monotonic()
             os.kill(d.worker("image"), signal.SIGKILL)

@@ -215,7 +215,7 @@ test_dropped_lives_until_forgotten(void **state)
 static void
 test_bad_changes(void **state)
 {
-	struct msg_none none;
+	struct msg_none none = {};
 	struct conf c;
 
 	start(&c);

@@ -45,18 +45,18 @@ work_memory(void)
 {
 	size_t n = 200000;
 	long *v = calloc(n, sizeof(*v));
-	char *p = malloc(64 << 20);
+	char *p = malloc(64 << 20), *q;
 
 	if (v == NULL || p == NULL)
 		return (1);
 	memset(p, 1, 64 << 20);
-	p = realloc(p, 96 << 20);
+	q = realloc(p, 96 << 20);
 	for (size_t i = 0; i < n; i++)
 		v[i] = (long)(i * 7919 % n);
 	qsort(v, n, sizeof(*v), compare_long);
-	if (p == NULL || v[1] < v[0])
+	if (q == NULL || v[1] < v[0])
 		return (2);
-	free(p);
+	free(q);
 	free(v);
 	return (0);
 }

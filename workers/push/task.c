@@ -193,6 +193,7 @@ task_send(struct task *j, struct eng_request *q, struct buf *b)
 	q->max_body = FACTS_MAX;
 	q->arg = j;
 	id = eng_ask(j->s->w, q);
+	q->fields = NULL;
 	buf_free(&fields);
 	return (id);
 }

@@ -108,7 +108,7 @@ tag_ok(const char *s)
 		return (false);
 	for (n = 0; is_word(s[n]) || s[n] == '.' || s[n] == '-'; n++)
 		;
-	return (s[n] == '\0' && n <= MAX_TAG);
+	return (n <= MAX_TAG && s[n] == '\0');
 }
 
 static int
