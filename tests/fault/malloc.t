@@ -58,7 +58,7 @@ def work(w, i):
 def calm(w, plans):
     for p in plans.values():
         p.done()
-    wait_for(lambda: not w.lives() or w.ready(), 60, "all workers run")
+    wait_for(lambda: not w.lives() or w.ready(), 90, "all workers run")
     return w.lives() and w.sync(60) == 0
 
 
