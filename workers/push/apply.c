@@ -109,7 +109,7 @@ apply_take_changes(struct task *j)
 	for (size_t i = 0; i < n; i++)
 		task_again(j, again[i]);
 	if ((path = compare_unreadable(j->cmp, &err)) != NULL)
-		task_trouble(j, "%s: %s", path, strerror(err));
+		task_trouble(j, "%.100s: %s", path, strerror(err));
 	compare_free(j->cmp);
 	j->cmp = NULL;
 }
@@ -356,7 +356,7 @@ apply_sent(struct task *j, struct item **v, size_t n, struct manifest_entry *e)
 
 	for (size_t i = 0; i < n; i++) {
 		if (v[i]->error != 0)
-			task_trouble(j, "%s: %s", v[i]->from,
+			task_trouble(j, "%.100s: %s", v[i]->from,
 			    strerror(v[i]->error));
 		if (v[i]->torn)
 			task_again(j, v[i]->from);
