@@ -185,12 +185,40 @@ hostile_bytes(void **state)
 	}
 }
 
+/* The highest sequence there can be has a successor all the same. */
+static void
+last_sequence(void **state)
+{
+	uint64_t seq, magic, slot = REGION / 2;
+	struct manifest *m = fresh(REGION);
+
+	assert_int_equal(manifest_renew(m), 0);
+	magic = region[0] != 0 ? region[0] : region[slot / 8];
+	for (seq = UINT64_MAX; seq > 1;
+	     seq = seq == UINT64_MAX ? UINT64_MAX - 1 : seq / 2) {
+		memset(region, 0, sizeof(region));
+		region[0] = magic;
+		region[1] = seq;
+		((uint32_t *)region)[6] =
+		    fnv(fnv(fnv(2166136261U, &magic, 8), &seq, 8), &slot, 8);
+		assert_int_equal(manifest_load(m), 0);
+		if (manifest_lossy(m))
+			assert_true(seq >= UINT64_MAX / 2);
+		assert_int_equal(manifest_renew(m), 0);
+		assert_int_equal(manifest_renew(m), 0);
+		assert_int_equal(manifest_load(m), 0);
+		assert_false(manifest_lossy(m));
+	}
+	manifest_free(m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hostile_records),
 		cmocka_unit_test(hostile_bytes),
+		cmocka_unit_test(last_sequence),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

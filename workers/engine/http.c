@@ -147,10 +147,14 @@ http_conn_fail(struct http *h, int errnum)
 static enum http_result
 http_result(struct http_req *r, CURLcode rc)
 {
-	if (rc == CURLE_OK)
+	if (rc == CURLE_OK && r->status >= 100)
 		return (HTTP_OK);
 	if (r->stopped)
 		return (HTTP_STOPPED);
+	if (rc ==
+	    CURLE_OK) /* libcurl takes some lines for a status that is none */
+		strlcpy(r->error, "an answer without a status",
+		    sizeof(r->error));
 	if (r->error[0] == '\0')
 		strlcpy(r->error, curl_easy_strerror(rc), sizeof(r->error));
 	if (rc == CURLE_OPERATION_TIMEDOUT)

@@ -19,6 +19,7 @@
 #define SLOT_MAGIC   0x31464d4652414857ULL /* "WHARFMF1" */
 #define REC_ALIGN    8
 #define REC_PAYLOAD  8192
+#define SEQUENCE_MAX (UINT64_MAX / 2) /* no region of ours gets there */
 #define SLACK_DIVIDE 8 /* a compacted slot keeps 1/8 for deltas */
 
 enum rec_kind {
@@ -324,11 +325,17 @@ manifest_compact(struct manifest *m)
 {
 	struct slot_head *h;
 	uint64_t need = rec_cost(sizeof(struct rec_meta)) + m->live;
-	uint64_t sequence = m->sequence + 1;
-	int slot = m->slot == 0; /* -1: slot 0 */
+	uint64_t sequence;
+	int slot;
 
 	if (need > slot_room(m) - slot_room(m) / SLACK_DIVIDE)
 		return (journal_lost(m));
+	if (m->sequence >= SEQUENCE_MAX) { /* none is higher: begin anew */
+		m->sequence = 0;
+		m->slot = -1;
+	}
+	sequence = m->sequence + 1;
+	slot = m->slot == 0; /* -1: slot 0 */
 	h = slot_head(m, slot);
 	/* Without a slot to keep, what the other one holds is of no use. */
 	if (m->slot == -1)
@@ -497,7 +504,7 @@ load_choose(struct manifest *m)
 		if (h.magic == 0)
 			continue;
 		if (h.magic != SLOT_MAGIC || h.sequence == 0 ||
-		    h.sequence == UINT64_MAX ||
+		    h.sequence > SEQUENCE_MAX ||
 		    h.check != head_check(m, h.sequence)) {
 			damaged = 1;
 			continue;
