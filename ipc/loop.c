@@ -245,6 +245,7 @@ loop_run(struct loop *l)
 	while (!l->stopped)
 		if (loop_once(l, -1) == -1)
 			return (-1);
+	l->stopped = false;
 	return (l->code);
 }
 

@@ -14,8 +14,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "context.h"
 #include "probe.h"
+#include "reader.h"
 #include "sup.h"
 
 #define CHILD_FD       3
@@ -29,11 +29,14 @@ extern char **environ;
 static void child_spawn(struct child *c);
 static void child_on_beat(void *arg);
 
-void
+struct child *
 child_init(struct sup *s, enum proc role, uint32_t instance)
 {
-	struct child *c = &s->children[s->nchildren++];
+	struct child *c = s->children;
 
+	while (c->sup != NULL)
+		c++;
+	memset(c, 0, sizeof(*c));
 	c->sup = s;
 	c->role = role;
 	c->instance = instance;
@@ -41,15 +44,49 @@ child_init(struct sup *s, enum proc role, uint32_t instance)
 	c->wait_tail = &c->wait;
 	c->policy.max_restarts = s->opt->max_restarts;
 	c->wrapped = s->opt->wrap_role == role;
+	return (c);
+}
+
+void
+child_retire(struct child *c)
+{
+	loop_timer_cancel(&c->due);
+	loop_timer_cancel(&c->beat);
+	loop_timer_cancel(&c->over);
+	loop_timer_cancel(&c->drained_by);
+	route_child_gone(c);
+	buf_free(&c->log);
+	buf_free(&c->facts);
+	c->sup = NULL;
+}
+
+void
+child_remove(struct child *c)
+{
+	c->removed = true;
+	child_event(c, POLICY_EV_STOP, 0);
+	if (c->pid == 0)
+		child_retire(c);
+}
+
+struct child *
+child_next(struct sup *s, struct child *c)
+{
+	for (c = c == NULL ? s->children : c + 1;
+	     c < s->children + SUP_CHILDREN_MAX; c++)
+		if (c->sup != NULL)
+			return (c);
+	return (NULL);
 }
 
 struct child *
 child_find(struct sup *s, enum proc role, uint32_t instance)
 {
-	for (size_t i = 0; i < s->nchildren; i++)
-		if (s->children[i].role == role &&
-		    s->children[i].instance == instance)
-			return (&s->children[i]);
+	struct child *c;
+
+	CHILD_FOREACH (c, s)
+		if (c->role == role && c->instance == instance)
+			return (c);
 	return (NULL);
 }
 
@@ -233,8 +270,9 @@ child_check_walls(struct child *c, const struct fields *facts)
 			  "--require-sandbox is given",
 		    proc_name(c->role),
 		    note != NULL && *note != '\0' ? note : "no reason given");
-		if (c->sup->context != NULL)
-			context_fail(c->sup, EX_UNAVAILABLE);
+		if (c->role == PROC_CONFIG)
+			reader_fail(c->sup, EX_UNAVAILABLE,
+			    "the sandbox of config lacks a wall");
 		else
 			stop_begin(c->sup, EX_UNAVAILABLE);
 	}
@@ -263,6 +301,9 @@ child_on_ready(struct child *c, struct frame *f)
 		c->last_down_us =
 		    (uint64_t)((mono_now().ns - c->died_at.ns) / 1000);
 	child_beat_arm(c);
+	if (c->role == PROC_CONFIG)
+		return; /* nobody's peer */
+	c->conf_taken = c->conf_sent;
 	log_debug("%s %u is ready, pid %d, generation %u, %llu us after the "
 		  "last one's death",
 	    proc_name(c->role), c->instance, c->pid, c->generation,
@@ -276,7 +317,8 @@ child_on_ready(struct child *c, struct frame *f)
 	route_child_ready(c);
 	stop_child_ready(c);
 	if (c->role == PROC_WATCH)
-		root_check(c->sup);
+		root_check_all(c->sup);
+	reload_progress(c->sup);
 }
 
 static void
@@ -424,8 +466,8 @@ child_spawn(struct child *c)
 		if (lp[0] != -1)
 			close(lp[0]);
 		c->pid = 0;
-		if (c->sup->context != NULL)
-			context_child_gone(c);
+		if (c->role == PROC_CONFIG)
+			reader_child_gone(c);
 		else
 			child_event(c, POLICY_EV_EXIT, 0);
 		return;
@@ -469,6 +511,8 @@ child_say_exit(struct child *c, int code)
 static void
 child_died(struct child *c, int code)
 {
+	struct sup *s = c->sup;
+
 	c->reaped = true;
 	channel_drain(c->ch, CHILD_DRAIN);
 	c->died_at = mono_now();
@@ -477,33 +521,39 @@ child_died(struct child *c, int code)
 	channel_free(c->ch);
 	c->ch = NULL;
 	child_log_end(c);
-	if (c->probe == 0 && c->sup->context == NULL)
+	if (c->probe == 0 && c->role != PROC_CONFIG)
 		child_say_exit(c, code);
 	c->pid = 0;
 	if (c->probe != 0) {
 		probe_child_gone(c, code);
 		return;
 	}
-	if (c->sup->context != NULL) {
-		context_child_gone(c);
+	if (c->role == PROC_CONFIG) {
+		reader_child_gone(c);
+		stop_child_gone(s, false);
 		return;
 	}
 	route_child_died(c);
 	stop_child_exits(c, code);
 	child_event(c, POLICY_EV_EXIT, code);
-	stop_child_gone(c);
+	stop_child_gone(s, c->role == PROC_PLAN && c->policy.stopping);
+	if (c->removed)
+		child_retire(c);
 }
 
 void
 child_on_sigchld(void *arg, const struct signalfd_siginfo *si)
 {
 	struct sup *s = arg;
+	struct child *c;
 	int code;
 	pid_t pid;
 
 	/* as PID 1 others' orphans come here too, and are only reaped */
 	while ((pid = waitpid(-1, &code, WNOHANG)) > 0)
-		for (size_t i = 0; i < s->nchildren; i++)
-			if (s->children[i].pid == pid)
-				child_died(&s->children[i], code);
+		CHILD_FOREACH (c, s)
+			if (c->pid == pid) {
+				child_died(c, code);
+				break;
+			}
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "context.h"
+#include "reader.h"
 #include "sup.h"
 
 #define FIXED_UID_BASE 64800 /* where no system user was made */
@@ -55,32 +55,28 @@ configure_init(struct child *c)
 	buf_free(&tail);
 }
 
-static void
-configure_engine(struct child *c)
+void
+configure_engine(struct child *c, const struct config_engine *e)
 {
-	struct options *o = c->sup->opt;
-	struct msg_conf_engine m = { 0 };
+	struct msg_conf_engine m = { .instance = e->instance };
 	struct buf tail = { 0 };
 
-	fields_add_str(&tail, F_NAME, "default");
-	fields_add_str(&tail, F_HOST, o->host);
-	if (o->api != NULL)
-		fields_add_str(&tail, F_API, o->api);
+	fields_add_str(&tail, F_NAME, e->name);
+	fields_add_str(&tail, F_HOST, e->host);
+	if (e->api != NULL)
+		fields_add_str(&tail, F_API, e->api);
 	child_send(c, MSG_CONF_ENGINE, &m, &tail, -1);
 	buf_free(&tail);
 }
 
-static void
-configure_root(struct child *c)
+void
+configure_root(struct child *c, const struct root *r)
 {
-	struct root *r = &c->sup->root;
-	bool reads = c->role == PROC_WATCH || c->role == PROC_IMAGE ||
-	    c->role == PROC_PUSH;
 	struct msg_conf_root m = { .tree = r->tree, .gone = r->fd == -1 };
 	struct buf tail = { 0 };
 	int fd = -1;
 
-	if (reads && r->fd != -1)
+	if (root_is_reader(c) && r->fd != -1)
 		fd = fcntl(r->fd, F_DUPFD_CLOEXEC, 0);
 	fields_add_str(&tail, F_ROOT, r->path);
 	child_send(c, MSG_CONF_ROOT, &m, &tail, fd);
@@ -94,37 +90,11 @@ configure_strings(struct buf *b, enum field_key key, const struct strings *l)
 		fields_add_str(b, key, l->v[i]);
 }
 
-static void
-configure_service(struct child *c)
-{
-	struct options *o = c->sup->opt;
-	struct msg_conf_service m = { .flags = o->keep ? SERVICE_KEEP : 0 };
-	struct buf tail = { 0 };
-	char *image = xasprintf("%s:latest", o->name);
-
-	fields_add_str(&tail, F_NAME, o->name);
-	fields_add_str(&tail, F_DIR, o->dir);
-	fields_add_str(&tail, F_DOCKERFILE, o->dockerfile);
-	fields_add_str(&tail, F_IMAGE, image);
-	fields_add_str(&tail, F_CONTAINER, o->name);
-	if (o->target != NULL)
-		fields_add_str(&tail, F_TARGET, o->target);
-	if (o->network != NULL)
-		fields_add_str(&tail, F_NETWORK, o->network);
-	configure_strings(&tail, F_ENV, &o->env);
-	configure_strings(&tail, F_PORT, &o->ports);
-	configure_strings(&tail, F_BIND, &o->binds);
-	configure_strings(&tail, F_BUILD_ARG, &o->build_args);
-	child_send(c, MSG_CONF_SERVICE, &m, &tail, -1);
-	buf_free(&tail);
-	free(image);
-}
-
 /* A memfd's duplicate; the receiver maps it. */
 static void
-configure_memory(struct child *c, enum mem_kind kind, int fd)
+configure_memory(struct child *c, enum mem_kind kind, uint32_t service, int fd)
 {
-	struct msg_conf_mem m = { .kind = kind };
+	struct msg_conf_mem m = { .kind = kind, .service = service };
 	struct stat st;
 
 	if (fstat(fd, &st) == -1 ||
@@ -137,39 +107,98 @@ configure_memory(struct child *c, enum mem_kind kind, int fd)
 }
 
 static void
-configure_context(struct child *c)
+configure_service_fields(struct buf *b, const struct config_service *sv)
 {
+	fields_add_str(b, F_NAME, sv->name);
+	fields_add_str(b, F_DIR, sv->dir);
+	fields_add_str(b, F_DOCKERFILE, sv->dockerfile);
+	fields_add_str(b, F_IMAGE, sv->image);
+	fields_add_str(b, F_CONTAINER, sv->container);
+	if (sv->target != NULL)
+		fields_add_str(b, F_TARGET, sv->target);
+	if (sv->network != NULL)
+		fields_add_str(b, F_NETWORK, sv->network);
+	configure_strings(b, F_ENV, &sv->env);
+	configure_strings(b, F_PORT, &sv->ports);
+	configure_strings(b, F_BIND, &sv->binds);
+	configure_strings(b, F_BUILD_ARG, &sv->build_args);
+}
+
+/* An engine worker is told of what it may touch, and of nothing else. */
+bool
+configure_concerns(const struct child *c, const struct config_engine *e)
+{
+	return (c->role != PROC_CONFIG &&
+	    (c->role != PROC_ENGINE || e->instance == c->instance));
+}
+
+void
+configure_retire(struct child *c, const struct config_service *sv)
+{
+	struct msg_conf_service m = { .service = sv->id,
+		.tree = sv->tree,
+		.engine = sv->engine->instance,
+		.flags = sv->flags | (sv->retired ? SERVICE_RETIRED : 0) };
 	struct buf tail = { 0 };
 
-	fields_add_str(&tail, F_DIR, context_dir(c->sup));
-	if (c->sup->opt->context != NULL)
-		fields_add_str(&tail, F_NAME, c->sup->opt->context);
-	child_send(c, MSG_CONF_CONTEXT, NULL, &tail, -1);
+	configure_service_fields(&tail, sv);
+	child_send(c, MSG_CONF_SERVICE, &m, &tail, -1);
 	buf_free(&tail);
+}
+
+void
+configure_service(struct child *c, const struct config_service *sv)
+{
+	configure_retire(c, sv);
+	if (c->role == PROC_PUSH)
+		configure_memory(c, MEM_MANIFEST, sv->id, sv->manifest_fd);
+}
+
+void
+configure_drop(struct child *c, enum conf_drop what, uint32_t id)
+{
+	struct msg_conf_drop m = { .what = what, .id = id };
+
+	child_send(c, MSG_CONF_DROP, &m, NULL, -1);
+}
+
+void
+configure_end(struct child *c)
+{
+	struct msg_num m = { .n = c->sup->serial };
+
+	c->conf_sent = c->sup->serial;
+	child_send(c, MSG_CONF_END, &m, NULL, -1);
 }
 
 void
 configure_send(struct child *c)
 {
 	struct sup *s = c->sup;
+	const struct config_engine *e;
+	const struct config_service *sv;
+	const struct root *r;
 
 	configure_init(c);
 	if (c->role == PROC_CONFIG) {
-		configure_context(c);
-		child_send(c, MSG_CONF_END, NULL, NULL, -1);
+		reader_configure(c);
 		return;
 	}
-	configure_engine(c);
 	if (c->role == PROC_WATCH)
-		root_check(s);
-	configure_root(c);
-	configure_service(c);
-	if (c->role == PROC_PUSH)
-		configure_memory(c, MEM_MANIFEST, s->manifest_fd);
+		root_check_all(s);
+	TAILQ_FOREACH (e, &s->conf.engines, link)
+		if (configure_concerns(c, e))
+			configure_engine(c, e);
+	TAILQ_FOREACH (r, &s->roots, link)
+		if (c->role != PROC_ENGINE)
+			configure_root(c, r);
+	TAILQ_FOREACH (sv, &s->conf.services, link)
+		if (configure_concerns(c, sv->engine))
+			configure_service(c, sv);
 	if (c->role == PROC_CONTROL) {
-		configure_memory(c, MEM_COUNTER, s->counter_fd);
+		configure_memory(c, MEM_COUNTER, 0, s->counter_fd);
 		child_send(c, MSG_CONF_LISTENER, NULL, NULL,
 		    fcntl(s->listener, F_DUPFD_CLOEXEC, 0));
 	}
-	child_send(c, MSG_CONF_END, NULL, NULL, -1);
+	configure_end(c);
 }

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "context.h"
+#include "detach.h"
 #include "normal.h"
 #include "probe.h"
+#include "reader.h"
 #include "sup.h"
 
 #define COUNTER_SIZE 4096
@@ -29,8 +31,7 @@ on_stop_signal(void *arg, const struct signalfd_siginfo *si)
 static void
 on_hup(void *arg, const struct signalfd_siginfo *si)
 {
-	log_info("nothing to reload: a directory is served without a "
-		 "configuration file");
+	reload_begin(arg);
 }
 
 /* A random UUID (RFC 4122, version 4) that names this run. */
@@ -52,9 +53,7 @@ make_run_id(char *dst, size_t size)
 static int
 sup_signals(struct sup *s)
 {
-	signal(SIGPIPE, SIG_IGN);
-	return (loop_signal(s->loop, SIGCHLD, child_on_sigchld, s) |
-	    loop_signal(s->loop, SIGTERM, on_stop_signal, s) |
+	return (loop_signal(s->loop, SIGTERM, on_stop_signal, s) |
 	    loop_signal(s->loop, SIGINT, on_stop_signal, s) |
 	    loop_signal(s->loop, SIGHUP, on_hup, s));
 }
@@ -62,13 +61,8 @@ sup_signals(struct sup *s)
 static int
 sup_open(struct sup *s)
 {
-	if (root_open(s, s->opt->dir) == -1) {
-		log_warn("%s", s->opt->dir);
-		return (EX_NOINPUT);
-	}
-	s->manifest_fd = memory_new("manifest", MANIFEST_SIZE);
 	s->counter_fd = memory_new("counter", COUNTER_SIZE);
-	if (s->manifest_fd == -1 || s->counter_fd == -1) {
+	if (s->counter_fd == -1) {
 		log_warn("memfd");
 		return (EX_OSERR);
 	}
@@ -79,40 +73,109 @@ sup_open(struct sup *s)
 		log_warn("signals");
 		return (EX_OSERR);
 	}
-	state_load(s);
 	return (EX_OK);
 }
 
-static int
-sup_run(struct options *o)
+/* A manifest and a root for each service, two for each process, and room. */
+static void
+sup_raise_files(void)
 {
-	static const enum proc roles[] = { PROC_CONTROL, PROC_WATCH,
-		PROC_ENGINE, PROC_IMAGE, PROC_PUSH, PROC_PLAN };
-	struct sup s = { .opt = o, .root.fd = -1, .listener = -1 };
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+static void
+sup_free(struct sup *s)
+{
+	struct config_service *sv;
+	struct root *r;
+
+	socket_close(s);
+	TAILQ_FOREACH (sv, &s->conf.services, link)
+		if ((sv->flags & SERVICE_KEEP) && !sv->retired)
+			state_save(sv);
+	config_clear(&s->conf);
+	while ((r = TAILQ_FIRST(&s->roots)) != NULL)
+		root_free(r);
+}
+
+static int
+sup_serve(struct sup *s, struct config *first)
+{
+	static const enum proc roles[] = { PROC_CONTROL, PROC_WATCH, PROC_IMAGE,
+		PROC_PUSH, PROC_PLAN };
+	const char *what = s->opt->file != NULL ? s->opt->file : s->opt->dir;
+	char *why;
 	int code;
 
-	make_run_id(s.run, sizeof(s.run));
-	s.loop = loop_new();
-	log_set_loop(s.loop);
-	if ((code = sup_open(&s)) != EX_OK)
+	if ((code = sup_open(s)) != EX_OK)
 		return (code);
 	/* what a dead worker leaves behind is ours to reap, PID 1 or not */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	/* workers are started again without memory; nobody does that for us */
 	alloc_be_patient();
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-		child_init(&s, roles[i], 0);
-	for (size_t i = 0; i < s.nchildren; i++)
-		child_event(&s.children[i], POLICY_EV_START, 0);
-	log_info("serving %s, engine %s, control socket %s", o->dir, o->host,
-	    o->socket);
-	serve_event(&s, EVENT_DAEMON_START, NULL);
-	code = loop_run(s.loop);
-	log_set_loop(NULL);
-	socket_close(&s);
-	if (o->keep)
-		state_save(&s);
+		child_init(s, roles[i], 0);
+	if (reload_apply(s, first, &why) == -1) {
+		log_warnx("%s", why);
+		free(why);
+		sup_free(s);
+		return (EX_OSERR);
+	}
+	detach_finish();
+	log_info("serving %s, control socket %s", what, s->opt->socket);
+	serve_event(s, EVENT_DAEMON_START, NULL);
+	code = loop_run(s->loop);
+	sup_free(s);
 	return (code == -1 ? EX_OSERR : code);
+}
+
+/* What is served: a file, or a directory and the engine docker would use. */
+static int
+sup_configure(struct sup *s, struct config *first)
+{
+	struct options *o = s->opt;
+	int code = reader_run(s, first);
+
+	if (code == EX_OK && o->file == NULL)
+		config_from_options(first, o);
+	options_merge(o, &first->global, first->socket);
+	log_set_format(o->log);
+	return (code);
+}
+
+static int
+sup_run(struct options *o)
+{
+	struct sup s = { .opt = o, .listener = -1, .counter_fd = -1 };
+	struct config first;
+	int code;
+
+	make_run_id(s.run, sizeof(s.run));
+	signal(SIGPIPE, SIG_IGN);
+	sup_raise_files();
+	s.loop = loop_new();
+	log_set_loop(s.loop);
+	TAILQ_INIT(&s.roots);
+	config_init(&s.conf);
+	config_init(&first);
+	if (loop_signal(s.loop, SIGCHLD, child_on_sigchld, &s) == -1) {
+		log_warn("signals");
+		code = EX_OSERR;
+	} else if ((code = sup_configure(&s, &first)) != EX_OK)
+		;
+	else if (!o->check)
+		code = sup_serve(&s, &first);
+	else if (o->verbose > 0)
+		normal_print(o, &first);
+	config_clear(&first);
+	log_set_loop(NULL);
+	loop_free(s.loop);
+	return (code);
 }
 
 /* Started without them, other files would be taken for the log. */
@@ -145,12 +208,8 @@ main(int argc, char **argv)
 	log_set_format(o.log);
 	if (o.probe)
 		code = probe_sandbox(&o);
-	else if ((code = context_resolve(&o)) != EX_OK)
-		;
-	else if (!o.check)
+	else if ((code = detach_begin(&o)) == DETACH_SERVE)
 		code = sup_run(&o);
-	else if (o.verbose > 0)
-		normal_print(&o);
 	options_free(&o);
 	log_flush(LOG_LAST_MS);
 	return (code);

@@ -5,54 +5,79 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
 #include "log.h"
 #include "normal.h"
+#include "yamlout.h"
 
 static void
-normal_line(const char *key, const char *value)
+normal_list(struct buf *b, const char *key, const struct strings *l)
 {
-	size_t n;
-	char *esc;
+	yamlout_list(b, 2, key, l->v, l->n);
+}
 
-	if (value == NULL)
-		return;
-	n = strlen(value) * 4 + 1;
-	esc = xcalloc(1, n);
-	printf("%s: %s\n", key, log_escape(esc, n, value, strlen(value)));
+static void
+normal_engine(struct buf *b, const struct config_engine *e)
+{
+	yamlout_open(b, 1, e->name);
+	yamlout_string(b, 2, "host", e->host);
+	yamlout_string(b, 2, "api", e->api);
+}
+
+static void
+normal_service(struct buf *b, const struct config_service *sv)
+{
+	yamlout_open(b, 1, sv->name);
+	yamlout_string(b, 2, "dir", sv->dir);
+	yamlout_string(b, 2, "engine", sv->engine->name);
+	yamlout_string(b, 2, "dockerfile", sv->dockerfile);
+	yamlout_string(b, 2, "image", sv->image);
+	yamlout_string(b, 2, "container", sv->container);
+	yamlout_string(b, 2, "target", sv->target);
+	yamlout_string(b, 2, "network", sv->network);
+	normal_list(b, "environment", &sv->env);
+	normal_list(b, "ports", &sv->ports);
+	normal_list(b, "volumes", &sv->binds);
+	normal_list(b, "build-args", &sv->build_args);
+	yamlout_bool(b, 2, "keep", (sv->flags & SERVICE_KEEP) != 0);
+}
+
+/* Where the engine's address comes from, which YAML need not know. */
+static void
+normal_context(const char *name)
+{
+	size_t n = strlen(name) * 4 + 1;
+	char *esc = xcalloc(1, n);
+
+	printf("# context: %s\n", log_escape(esc, n, name, strlen(name)));
 	free(esc);
 }
 
-static void
-normal_lines(const char *key, const struct strings *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		normal_line(key, l->v[i]);
-}
-
 void
-normal_print(const struct options *o)
+normal_print(const struct options *o, const struct config *c)
 {
 	static const char *const modes[] = { [SANDBOX_ON] = "on",
 		[SANDBOX_TRAP] = "trap",
 		[SANDBOX_OFF] = "off" };
+	const struct config_engine *e;
+	const struct config_service *sv;
+	struct buf b = { 0 };
 
-	normal_line("dir", o->dir);
-	normal_line("name", o->name);
-	normal_line("dockerfile", o->dockerfile);
-	normal_line("target", o->target);
-	normal_line("engine", o->host);
-	normal_line("context", o->context);
-	normal_line("api", o->api);
-	normal_line("network", o->network);
-	normal_lines("env", &o->env);
-	normal_lines("port", &o->ports);
-	normal_lines("volume", &o->binds);
-	normal_lines("build-arg", &o->build_args);
-	normal_line("socket", o->socket);
-	normal_line("keep", o->keep ? "true" : "false");
-	normal_line("sandbox", modes[o->sandbox]);
-	normal_line("require-sandbox", o->require_sandbox ? "true" : "false");
+	yamlout_string(&b, 0, "socket", o->socket);
+	yamlout_word(&b, 0, "sandbox", modes[o->sandbox]);
+	yamlout_bool(&b, 0, "require-sandbox", o->require_sandbox);
 	if (o->max_restarts != 0)
-		printf("max-restarts: %u\n", o->max_restarts);
+		yamlout_u64(&b, 0, "max-restarts", o->max_restarts);
+	yamlout_open(&b, 0, "engines");
+	TAILQ_FOREACH (e, &c->engines, link)
+		normal_engine(&b, e);
+	if (TAILQ_EMPTY(&c->services))
+		yamlout_empty(&b, 0, "services");
+	else
+		yamlout_open(&b, 0, "services");
+	TAILQ_FOREACH (sv, &c->services, link)
+		normal_service(&b, sv);
+	if (o->context != NULL)
+		normal_context(o->context);
+	fwrite(b.data, 1, b.len, stdout);
+	buf_free(&b);
 }

@@ -1,12 +1,13 @@
 /*
- * wharfd -nv: what the command line and the environment come to.
+ * wharfd -nv: the configuration in its normal form, which wharfd -f reads
+ * again to the same.
  */
 #ifndef WHARF_NORMAL_H
 #define WHARF_NORMAL_H
 
-#include "options.h"
+#include "config.h"
 
-/* Print the settings to standard output, one "key: value" a line. */
-void normal_print(const struct options *o);
+/* Print it to standard output, as wharfd.yaml(5). */
+void normal_print(const struct options *o, const struct config *c);
 
 #endif

@@ -51,14 +51,16 @@ static const struct option longopts[] = {
 };
 
 static const char usage[] =
-    "usage: wharfd [-dnvV] [-s socket] [-D token]... [-e K=V]... "
-    "[-p HOST:CONTAINER]...\n"
-    "              [-v SRC:DST]... [--network N] [--name NAME] [--keep]\n"
-    "              [--dockerfile FILE] [--target STAGE] "
-    "[--build-arg K=V]...\n"
-    "              [--sandbox on|trap|off] [--require-sandbox]\n"
+    "usage: wharfd [-dnvV] [-f FILE] [OPTIONS]\n"
+    "       wharfd [-dnvV] [OPTIONS] [-e K=V]... [-p HOST:CONTAINER]... "
+    "[-v SRC:DST]...\n"
+    "              [--network N] [--name NAME] [--keep] "
+    "[--dockerfile FILE]\n"
+    "              [--target STAGE] [--build-arg K=V]... DIR\n"
+    "       OPTIONS: [-s SOCKET] [-D TOKEN]... [--sandbox on|trap|off] "
+    "[--require-sandbox]\n"
     "              [--max-restarts N] [--log text|json|syslog]\n"
-    "              [--wrap WORKER=COMMAND] DIR\n"
+    "              [--wrap WORKER=COMMAND]\n"
     "       wharfd --probe-sandbox [-j]\n";
 
 /* A line for a terminal: names are the shell's, and may be anybody's. */
@@ -97,21 +99,6 @@ options_no_input(int *code, const char *fmt, ...)
 }
 
 static void
-strings_add(struct strings *l, const char *s)
-{
-	l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
-	l->v[l->n++] = xstrdup(s);
-}
-
-static void
-strings_free(struct strings *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i]);
-	free(l->v);
-}
-
-static void
 options_set(char **p, const char *s)
 {
 	free(*p);
@@ -147,20 +134,10 @@ options_name_from_dir(const char *dir)
 	return (name);
 }
 
-int
-options_engine_host(const char *where, const char *given, char **host)
-{
-	char why[1024];
-
-	if (host_parse(given, host, why, sizeof(why)) == 0)
-		return (0);
-	fprintf(stderr, "wharfd: %s: %s\n", where, why);
-	return (-1);
-}
-
 static int
 options_sandbox(struct options *o, const char *s, int *code)
 {
+	o->has_sandbox = true;
 	if (strcmp(s, "on") == 0)
 		o->sandbox = SANDBOX_ON;
 	else if (strcmp(s, "trap") == 0)
@@ -176,6 +153,7 @@ options_sandbox(struct options *o, const char *s, int *code)
 static int
 options_log(struct options *o, const char *s, int *code)
 {
+	o->has_log = true;
 	if (log_format_by_name(s, &o->log) == -1)
 		return (options_fail(code,
 		    "--log: text, json or syslog, not '%s'", s));
@@ -308,6 +286,9 @@ options_short(struct options *o, int opt, const char *arg, int *code)
 	case 'j':
 		o->json = true;
 		return (0);
+	case 'f':
+		options_set(&o->file, arg);
+		return (0);
 	case 's':
 		options_set(&o->socket, arg);
 		return (0);
@@ -348,7 +329,7 @@ options_getopt(struct options *o, int argc, char **argv, int *code)
 
 	opterr = 0; /* its words would show what was given as it is */
 	optind = 0; /* glibc: start anew, whatever was parsed before */
-	while ((c = getopt_long(argc, argv, "-dnvVjs:D:e:p:", longopts,
+	while ((c = getopt_long(argc, argv, "-dnvVjf:s:D:e:p:", longopts,
 		    NULL)) != -1) {
 		if (c == '?')
 			return (options_unknown(argv[optind - 1], code));
@@ -369,13 +350,24 @@ options_default_socket(void)
 {
 	const char *s;
 
-	if ((s = getenv("WHARF_SOCKET")) != NULL && *s != '\0')
-		return (xstrdup(s));
 	if (geteuid() == 0)
 		return (xstrdup("/run/wharf/ctl.sock"));
 	if ((s = getenv("XDG_RUNTIME_DIR")) != NULL && *s == '/')
 		return (xasprintf("%s/wharf/ctl.sock", s));
 	return (xasprintf("/tmp/wharf-%u/ctl.sock", geteuid()));
+}
+
+/* Of the command line or the environment; else where it is without them. */
+static void
+options_socket(struct options *o)
+{
+	const char *s = getenv("WHARF_SOCKET");
+
+	if (o->socket == NULL && s != NULL && *s != '\0')
+		o->socket = xstrdup(s);
+	o->has_socket = o->socket != NULL;
+	if (o->socket == NULL)
+		o->socket = options_default_socket();
 }
 
 /* The workers stand beside wharfd in a build tree, else in libexec. */
@@ -447,6 +439,63 @@ options_dir(struct options *o, int *code)
 	return (options_dockerfile(o, code));
 }
 
+/* Is anything given that is about one directory? */
+static bool
+options_for_dir(const struct options *o)
+{
+	return (o->env.n > 0 || o->ports.n > 0 || o->binds.n > 0 ||
+	    o->build_args.n > 0 || o->name != NULL || o->network != NULL ||
+	    o->keep || o->dockerfile != NULL || o->target != NULL);
+}
+
+/* Where the configuration is, when nothing is named; NULL: no home. */
+static char *
+options_default_file(void)
+{
+	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+	if (geteuid() == 0)
+		return (xstrdup("/etc/wharf/wharfd.yaml"));
+	if (xdg != NULL && *xdg == '/')
+		return (xasprintf("%s/wharf/wharfd.yaml", xdg));
+	if (home != NULL && *home == '/')
+		return (xasprintf("%s/.config/wharf/wharfd.yaml", home));
+	return (NULL);
+}
+
+/* The configuration file's absolute name: detached, "." is another one. */
+static int
+options_file(struct options *o, int *code)
+{
+	char *cwd, *path;
+
+	if (o->file == NULL) {
+		o->file = options_default_file();
+		if (o->file != NULL && access(o->file, F_OK) == 0)
+			return (0);
+		fputs(usage, stderr);
+		if (o->file != NULL)
+			fprintf(stderr,
+			    "wharfd: neither a directory nor a file is "
+			    "named, and there is no %s\n",
+			    o->file);
+		*code = EX_USAGE;
+		return (-1);
+	}
+	if (o->file[0] == '/')
+		return (0);
+	if ((cwd = getcwd(NULL, 0)) == NULL) {
+		fprintf(stderr, "wharfd: .: %s\n", strerror(errno));
+		*code = EX_OSERR;
+		return (-1);
+	}
+	path = xasprintf("%s/%s", cwd, o->file);
+	free(o->file);
+	o->file = path;
+	free(cwd);
+	return (0);
+}
+
 /* What contradicts, or is missing. */
 static int
 options_check(struct options *o, int *code)
@@ -455,15 +504,16 @@ options_check(struct options *o, int *code)
 	    (o->sandbox == SANDBOX_OFF || o->wrap != NULL))
 		return (options_fail(code, "--require-sandbox: not with %s",
 		    o->wrap != NULL ? "--wrap" : "--sandbox=off"));
-	if (o->dir == NULL) {
-		fputs(usage, stderr);
-		*code = EX_USAGE;
-		return (-1);
-	}
-	if (!o->foreground && !o->check && getpid() != 1)
+	if (o->dir != NULL && o->file != NULL)
+		return (options_fail(code, "a directory or -f, not both"));
+	if (o->dir != NULL)
+		return (0);
+	if (options_for_dir(o))
 		return (options_fail(code,
-		    "-d is needed: a directory is served in the foreground"));
-	return (0);
+		    "-e, -p, a volume, --name, --network, --keep, "
+		    "--dockerfile, --target and --build-arg go with a "
+		    "directory; a file says this for each service"));
+	return (options_file(o, code));
 }
 
 /* DOCKER_HOST counts before a context, as with docker. */
@@ -473,12 +523,14 @@ options_engine(struct options *o, int *code)
 	const char *host = getenv("DOCKER_HOST");
 	const char *context = getenv("DOCKER_CONTEXT");
 	const char *api = getenv("DOCKER_API_VERSION");
+	char why[1024];
 
 	if (api != NULL && *api != '\0')
 		o->api = xstrdup(api);
 	if (host != NULL && *host != '\0') {
-		if (options_engine_host("DOCKER_HOST", host, &o->host) == 0)
+		if (host_parse(host, &o->host, why, sizeof(why)) == 0)
 			return (0);
+		fprintf(stderr, "wharfd: DOCKER_HOST: %s\n", why);
 		*code = EX_UNAVAILABLE;
 		return (-1);
 	}
@@ -494,18 +546,34 @@ options_parse(struct options *o, int argc, char **argv, int *code)
 	if (options_getopt(o, argc, argv, code) == -1)
 		return (-1);
 	o->libexec = options_libexec();
-	if (o->socket == NULL)
-		o->socket = options_default_socket();
+	options_socket(o);
 	if (o->probe)
 		return (0);
 	if (options_check(o, code) == -1 || options_engine(o, code) == -1)
 		return (-1);
-	return (options_dir(o, code));
+	return (o->dir != NULL ? options_dir(o, code) : 0);
+}
+
+void
+options_merge(struct options *o, const struct msg_config_global *g,
+    const char *socket)
+{
+	if (!o->has_socket && socket != NULL)
+		options_set(&o->socket, socket);
+	if (!o->has_log && (g->has & CONFIG_HAS_LOG))
+		o->log = g->log;
+	if (!o->has_sandbox && (g->has & CONFIG_HAS_SANDBOX))
+		o->sandbox = g->sandbox;
+	if (g->has & CONFIG_HAS_REQUIRE)
+		o->require_sandbox |= g->require_sandbox != 0;
+	if (o->max_restarts == 0 && (g->has & CONFIG_HAS_MAX_RESTARTS))
+		o->max_restarts = g->max_restarts;
 }
 
 void
 options_free(struct options *o)
 {
+	free(o->file);
 	free(o->dir);
 	free(o->name);
 	free(o->socket);

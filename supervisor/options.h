@@ -8,17 +8,14 @@
 #include <stddef.h>
 
 #include "msg.h"
-
-struct strings {
-	char **v;
-	size_t n;
-};
+#include "strlist.h"
 
 struct options {
 	bool foreground; /* -d */
 	bool check;      /* -n */
 	int verbose;
 	enum log_format log;
+	char *file; /* of the configuration, absolute; NULL: a directory */
 	char *dir;  /* absolute, resolved */
 	char *name; /* of service, image and container */
 	char *socket;
@@ -32,8 +29,10 @@ struct options {
 	bool keep;
 	enum sandbox_mode sandbox;
 	bool require_sandbox;
-	bool probe; /* --probe-sandbox */
-	bool json;  /* -j, with --probe-sandbox */
+	bool has_socket, has_sandbox,
+	    has_log; /* given: a file's do not count */
+	bool probe;  /* --probe-sandbox */
+	bool json;   /* -j, with --probe-sandbox */
 	unsigned max_restarts;
 	enum proc wrap_role; /* --wrap role=command */
 	char *wrap;
@@ -48,17 +47,17 @@ int options_parse(struct options *o, int argc, char **argv, int *code);
 void options_free(struct options *o);
 
 /*
+ * What a configuration file sets (socket may be NULL) counts where the
+ * command line and the environment say nothing.
+ */
+void options_merge(struct options *o, const struct msg_config_global *g,
+    const char *socket);
+
+/*
  * A name for service, image and container from a directory's last component:
  * [a-z0-9][a-z0-9_.-]*, what does not fit becomes '-'.  NULL when nothing is
  * left.  The caller frees it.
  */
 char *options_name_from_dir(const char *dir);
-
-/*
- * The engine's address as docker writes it (names.h).  Only unix sockets are
- * served: others give an error that begins with `where` (text for a terminal).
- * 0 and *host (the caller frees), or -1 after saying why.
- */
-int options_engine_host(const char *where, const char *given, char **host);
 
 #endif

@@ -57,27 +57,39 @@ probe_child_gone(struct child *c, int code)
 	loop_stop(c->sup->loop, 0);
 }
 
+/* A configuration as small as can be; the root stays the caller's. */
+static void
+probe_conf(struct sup *s, struct root *r)
+{
+	TAILQ_INIT(&s->roots);
+	TAILQ_INSERT_TAIL(&s->roots, r, link);
+	config_init(&s->conf);
+	config_from_options(&s->conf, s->opt);
+	TAILQ_FIRST(&s->conf.services)->manifest_fd =
+	    memory_new("manifest", 4096);
+}
+
 static int
 probe_act(struct options *o, int root, enum proc role, unsigned act)
 {
 	struct sup s = { .opt = o,
-		.root = { .fd = root, .path = o->dir },
-		.manifest_fd = memory_new("manifest", 4096),
 		.counter_fd = memory_new("counter", 4096),
 		.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
 		.run = "00000000-0000-4000-8000-000000000000" };
-	struct child *c = &s.children[0];
+	struct root r = { .sup = &s, .fd = root, .path = o->dir };
+	struct child *c;
 
+	probe_conf(&s, &r);
 	s.loop = loop_new();
 	loop_signal(s.loop, SIGCHLD, child_on_sigchld, &s);
-	child_init(&s, role, 0);
+	c = child_init(&s, role, 0);
 	c->probe = act;
 	child_event(c, POLICY_EV_START, 0);
 	loop_run(s.loop);
 	buf_free(&c->log);
 	loop_free(s.loop);
 	close(s.listener);
-	close(s.manifest_fd);
+	config_clear(&s.conf);
 	close(s.counter_fd);
 	return (s.exit_code);
 }

@@ -12,11 +12,14 @@
 #include "rpc.h"
 #include "sup.h"
 
-#define ROUTE_HIGH       (1024 * 1024) /* queued bytes that stop the senders */
-#define ROUTE_HUNG_MS    5000          /* over it for so long: hung */
-#define ROUTE_WAIT       (4 * 1024 * 1024) /* for a worker that is not READY */
-#define ROUTE_STICKY     64 /* notes that a worker may have kept for newcomers */
-#define ROUTE_STICKY_LEN (32 * 1024) /* of one: all fit into a queue */
+#define ROUTE_HIGH    (1024 * 1024)     /* queued bytes that stop the senders */
+#define ROUTE_HUNG_MS 5000              /* over it for so long: hung */
+#define ROUTE_WAIT    (4 * 1024 * 1024) /* for a worker that is not READY */
+/* notes that a worker may have kept for newcomers: all fit into a queue */
+#define ROUTE_STICKY_ONE (32 * 1024)
+#define ROUTE_STICKY     (SERVICES_MAX + ENGINES_MAX)
+#define ROUTE_STICKY_LEN (2 * 1024 * 1024) /* of them together */
+#define ROUTE_DRAIN_MS   60000 /* a planned generation waits no longer */
 
 static void
 route_err(struct child *to, uint32_t id, enum err_code code)
@@ -132,12 +135,10 @@ route_hold(struct child *from, struct child *to)
 void
 route_child_drained(struct child *c)
 {
-	struct sup *s = c->sup;
+	struct child *o;
 
 	loop_timer_cancel(&c->over);
-	for (size_t i = 0; i < s->nchildren; i++) {
-		struct child *o = &s->children[i];
-
+	CHILD_FOREACH (o, c->sup) {
 		if (o->held_by != c)
 			continue;
 		o->held_by = NULL;
@@ -186,11 +187,20 @@ route_wait(struct child *to, const struct frame_head *head, const void *payload,
 	to->wait_bytes += sizeof(*w) + len;
 }
 
+/* What is to be replaced gets no new requests, and all else. */
+static bool
+route_has_to_wait(const struct child *to, const struct frame_head *head)
+{
+	return (to->draining &&
+	    (msg_def(head->type)->kind == MSG_KIND_REQ ||
+		route_is_waiting(to, head->id)));
+}
+
 static void
 route_deliver(struct child *from, struct child *to,
     const struct frame_head *head, const void *payload, size_t len, int fd)
 {
-	if (!child_is_ready(to)) {
+	if (!child_is_ready(to) || route_has_to_wait(to, head)) {
 		route_wait(to, head, payload, len, fd);
 		return;
 	}
@@ -213,15 +223,20 @@ route_head(const struct child *from, const struct frame *f, uint32_t id)
 
 /* Notes. */
 
-/* The note of that type and key, or the list's end; *n counts the source's. */
+/*
+ * The note of that type and key, or the list's end; *n and *len count the
+ * source's.
+ */
 static struct sticky **
-route_find_sticky(struct child *from, uint16_t type, uint32_t key, unsigned *n)
+route_find_sticky(struct child *from, uint16_t type, uint32_t key, size_t *n,
+    size_t *len)
 {
 	struct sticky **p, **found = NULL;
 
-	*n = 0;
+	*n = *len = 0;
 	for (p = &from->sup->stickies; *p != NULL; p = &(*p)->next) {
 		*n += (*p)->source == from;
+		*len += (*p)->source == from ? (*p)->len : 0;
 		if ((*p)->source == from && (*p)->head.type == type &&
 		    (*p)->key == key)
 			found = p;
@@ -235,20 +250,22 @@ route_stick(struct child *from, const struct frame *f,
 {
 	struct sup *s = from->sup;
 	struct sticky **p, *n;
-	unsigned count;
+	size_t count, len;
 	uint32_t key;
 
 	if (f->head.type != MSG_ENG_STATE && f->head.type != MSG_TREE)
 		return;
 	memcpy(&key, f->payload, sizeof(key));
-	p = route_find_sticky(from, f->head.type, key, &count);
+	p = route_find_sticky(from, f->head.type, key, &count, &len);
 	if (*p != NULL) {
 		n = *p;
 		*p = n->next;
+		len -= n->len;
 		free(n);
 		count--;
 	}
-	if (count >= ROUTE_STICKY || f->payload_len > ROUTE_STICKY_LEN) {
+	if (count >= ROUTE_STICKY || f->payload_len > ROUTE_STICKY_ONE ||
+	    len + f->payload_len > ROUTE_STICKY_LEN) {
 		log_warnx("%s: too many or too long %s; killing it",
 		    proc_name(from->role), f->def->name);
 		child_condemn(from);
@@ -269,13 +286,12 @@ route_note(struct child *from, struct frame *f)
 {
 	struct sup *s = from->sup;
 	struct frame_head h = route_head(from, f, f->head.id);
+	struct child *to;
 
 	route_stick(from, f, &h);
 	if (from->distrusted)
 		return;
-	for (size_t i = 0; i < s->nchildren; i++) {
-		struct child *to = &s->children[i];
-
+	CHILD_FOREACH (to, s) {
 		if (to == from || (f->def->to & PROC_BIT(to->role)) == 0)
 			continue;
 		/* who is not there is told when it comes, if it matters then */
@@ -313,12 +329,34 @@ route_count(struct sup *s, const struct child *from, uint16_t type)
 	return (n);
 }
 
+/* The engine worker that has to do with a service. */
 static struct child *
-route_answerer(struct sup *s, const struct msg_def *d)
+route_engine_of(struct sup *s, uint32_t service)
 {
-	for (size_t i = 0; i < s->nchildren; i++)
-		if (d->to & PROC_BIT(s->children[i].role))
-			return (&s->children[i]);
+	const struct config_service *sv;
+
+	TAILQ_FOREACH (sv, &s->conf.services, link)
+		if (sv->id == service)
+			return (
+			    child_find(s, PROC_ENGINE, sv->engine->instance));
+	return (NULL);
+}
+
+/* Engines have a worker each: the request's fixed part says which. */
+static struct child *
+route_answerer(struct sup *s, const struct frame *f)
+{
+	const struct msg_num *n = frame_fixed(f);
+	const struct msg_eng *m = frame_fixed(f);
+	struct child *c;
+
+	if (f->head.type == MSG_STATUS_ENGINE)
+		return (child_find(s, PROC_ENGINE, (uint32_t)n->n));
+	if (f->def->to == PROC_BIT(PROC_ENGINE))
+		return (route_engine_of(s, m->service));
+	CHILD_FOREACH (c, s)
+		if (f->def->to & PROC_BIT(c->role))
+			return (c);
 	return (NULL);
 }
 
@@ -326,7 +364,7 @@ static void
 route_req(struct child *from, struct frame *f)
 {
 	struct sup *s = from->sup;
-	struct child *to = route_answerer(s, f->def);
+	struct child *to = route_answerer(s, f);
 	struct frame_head h;
 	struct route *r;
 
@@ -371,6 +409,48 @@ route_follow(struct child *from, struct frame *f)
 	    frame_take_fd(f));
 }
 
+/* Planned generations. */
+
+static bool
+route_is_idle(const struct child *c)
+{
+	const struct route *r;
+
+	for (r = c->sup->routes; r != NULL; r = r->next)
+		if (r->to == c && !route_is_waiting(c, r->id))
+			return (false);
+	return (true);
+}
+
+static void
+route_replace_now(void *arg)
+{
+	child_event(arg, POLICY_EV_REPLACE, 0);
+}
+
+static void
+route_replace_if_idle(struct child *c)
+{
+	if (c->draining && route_is_idle(c))
+		route_replace_now(c);
+}
+
+void
+route_replace(struct child *c)
+{
+	/* what watch was asked stands until something changes */
+	if (c->role == PROC_WATCH || !child_is_ready(c)) {
+		route_replace_now(c);
+		return;
+	}
+	if (c->draining)
+		return;
+	c->draining = true;
+	loop_timer_in_ms(c->sup->loop, &c->drained_by, ROUTE_DRAIN_MS,
+	    route_replace_now, c);
+	route_replace_if_idle(c);
+}
+
 static void
 route_rep(struct child *from, struct frame *f)
 {
@@ -386,11 +466,12 @@ route_rep(struct child *from, struct frame *f)
 	h = route_head(from, f, (*p)->from_id);
 	if ((f->head.flags & F_MORE) == 0)
 		route_drop(p);
-	if (to->ch == NULL)
-		return;
-	channel_forward(to->ch, &h, f->payload, f->payload_len,
-	    frame_take_fd(f));
-	route_hold(from, to);
+	if (to->ch != NULL) {
+		channel_forward(to->ch, &h, f->payload, f->payload_len,
+		    frame_take_fd(f));
+		route_hold(from, to);
+	}
+	route_replace_if_idle(from);
 }
 
 bool
@@ -428,14 +509,15 @@ static void
 route_tell_peers(struct child *c, enum peer_state state)
 {
 	struct sup *s = c->sup;
+	struct child *o;
 	struct msg_peer m = { .role = c->role,
 		.instance = c->instance,
 		.generation = c->generation,
 		.state = state };
 
-	for (size_t i = 0; i < s->nchildren; i++)
-		if (&s->children[i] != c && child_is_ready(&s->children[i]))
-			child_send(&s->children[i], MSG_PEER, &m, NULL, -1);
+	CHILD_FOREACH (o, s)
+		if (o != c && o->role != PROC_CONFIG && child_is_ready(o))
+			child_send(o, MSG_PEER, &m, NULL, -1);
 }
 
 /* What waited goes out, in its order. */
@@ -502,6 +584,31 @@ route_child_died(struct child *c)
 		} else
 			q = &n->next;
 	c->held_by = NULL;
+	c->draining = false;
+	loop_timer_cancel(&c->drained_by);
 	route_child_drained(c);
 	route_tell_peers(c, PEER_DOWN);
+}
+
+void
+route_child_gone(struct child *c)
+{
+	struct route **p = &c->sup->routes;
+	struct waiting *w;
+
+	while (*p != NULL) {
+		struct route *r = *p;
+
+		if (r->to != c) {
+			p = &r->next;
+			continue;
+		}
+		route_err(r->from, r->from_id, ERR_UNAVAILABLE);
+		route_drop(p);
+	}
+	/* notes */
+	while ((w = c->wait) != NULL) {
+		c->wait = w->next;
+		waiting_free(w);
+	}
 }

@@ -12,8 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "context.h"
 #include "log.h"
+#include "reader.h"
 #include "rpc.h"
 #include "sup.h"
 
@@ -60,25 +60,30 @@ serve_dial(const char *host)
  * mounts the file that is there then.
  */
 static void
-serve_check_stale(struct sup *s, const char *host, int errnum)
+serve_check_stale(struct sup *s, struct config_engine *en, int errnum)
 {
-	if (!stale_is(&s->stale, host + strlen("unix://"), errnum,
+	if (!stale_is(&en->stale, en->host + strlen("unix://"), errnum,
 		mono_now()) ||
 	    getpid() != 1 || s->phase != SUP_RUNS)
 		return;
 	log_warnx("%s is a stale socket file: it is mounted by itself, and no "
 		  "engine will answer there again; mount its directory instead",
-	    host);
+	    en->host);
 	stop_begin(s, EX_TEMPFAIL);
 }
 
 static void
 serve_on_dial(struct child *c, struct frame *f)
 {
-	const char *host = c->sup->opt->host;
-	int fd = serve_dial(host), e = errno;
+	struct config_engine *en;
+	int fd = -1, e = ENXIO;
 
-	serve_check_stale(c->sup, host, fd == -1 ? e : 0);
+	TAILQ_FOREACH (en, &c->sup->conf.engines, link)
+		if (en->instance == c->instance) {
+			fd = serve_dial(en->host);
+			e = errno;
+			serve_check_stale(c->sup, en, fd == -1 ? e : 0);
+		}
 	if (fd == -1)
 		rpc_answer_err(c->ch, f->head.id, ERR_ENGINE, e, strerror(e));
 	else
@@ -160,6 +165,7 @@ static void
 serve_on_status(struct child *c, struct frame *f)
 {
 	struct sup *s = c->sup;
+	struct child *w;
 	struct buf b = { 0 };
 
 	fields_add_str(&b, F_RUN, s->run);
@@ -172,14 +178,17 @@ serve_on_status(struct child *c, struct frame *f)
 	serve_figures(&b);
 	serve_item(c, f->head.id, STATUS_DAEMON, &b);
 	buf_free(&b);
-	for (size_t i = 0; i < s->nchildren; i++)
-		serve_worker_item(c, f->head.id, &s->children[i]);
+	CHILD_FOREACH (w, s)
+		if (w->role != PROC_CONFIG)
+			serve_worker_item(c, f->head.id, w);
 	rpc_answer_ok(c->ch, f->head.id, 0);
 }
 
 void
 serve_frame(struct child *c, struct frame *f)
 {
+	const struct msg_num *m = frame_fixed(f);
+
 	switch (f->head.type) {
 	case MSG_DIAL:
 		serve_on_dial(c, f);
@@ -188,13 +197,28 @@ serve_frame(struct child *c, struct frame *f)
 		serve_on_mem_new(c, f);
 		break;
 	case MSG_ROOT_GONE:
-		root_gone(c->sup);
+		root_gone(c->sup, (uint32_t)m->n);
 		break;
 	case MSG_CONFIG_OPEN:
-		context_on_open(c, f);
+		reader_on_open(c, f);
 		break;
 	case MSG_CONFIG_HOST:
-		context_on_host(c, f);
+	case MSG_CONFIG_GLOBAL:
+	case MSG_CONFIG_ENGINE:
+	case MSG_CONFIG_SERVICE:
+	case MSG_CONFIG_ERROR:
+	case MSG_CONFIG_DONE:
+		reader_on_found(c, f);
+		break;
+	case MSG_CONF_TAKEN:
+		c->conf_taken = (uint32_t)m->n;
+		reload_progress(c->sup);
+		break;
+	case MSG_SERVICE_GONE:
+		reload_service_gone(c->sup, (uint32_t)m->n);
+		break;
+	case MSG_RELOAD:
+		reload_on_request(c, f);
 		break;
 	case MSG_STATUS_SUP:
 		serve_on_status(c, f);

@@ -42,7 +42,7 @@ state_mkdir(char *dir)
 
 /* The file of this service, in a directory that exists; NULL, logged. */
 static char *
-state_path(const struct options *o)
+state_path(const struct config_service *sv)
 {
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	char *dir, *path = NULL;
@@ -58,8 +58,8 @@ state_path(const struct options *o)
 	if (state_mkdir(dir) == -1)
 		log_warn("%s", dir);
 	else
-		path = xasprintf("%s/%s-%016llx.manifest", dir, o->name,
-		    (unsigned long long)state_hash(o->dir));
+		path = xasprintf("%s/%s-%016llx.manifest", dir, sv->name,
+		    (unsigned long long)state_hash(sv->dir));
 	free(dir);
 	return (path);
 }
@@ -89,9 +89,9 @@ state_copy(int from, int to)
 }
 
 void
-state_load(struct sup *s)
+state_load(struct config_service *sv)
 {
-	char *path = state_path(s->opt);
+	char *path = state_path(sv);
 	struct stat st;
 	int fd =
 	    path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -101,7 +101,7 @@ state_load(struct sup *s)
 	/* what it says is read as hostile by the worker; here only its size */
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 	    st.st_uid == geteuid() && st.st_size <= MANIFEST_SIZE &&
-	    state_copy(fd, s->manifest_fd) == 0)
+	    state_copy(fd, sv->manifest_fd) == 0)
 		log_debug("%s: taken", path);
 	unlink(path);
 	close(fd);
@@ -110,9 +110,9 @@ out:
 }
 
 void
-state_save(struct sup *s)
+state_save(struct config_service *sv)
 {
-	char *path = state_path(s->opt);
+	char *path = state_path(sv);
 	char *tmp = path == NULL ? NULL : xasprintf("%s.new", path);
 	int fd = -1;
 
@@ -120,7 +120,7 @@ state_save(struct sup *s)
 		return;
 	unlink(tmp);
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd == -1 || state_copy(s->manifest_fd, fd) == -1 ||
+	if (fd == -1 || state_copy(sv->manifest_fd, fd) == -1 ||
 	    ftruncate(fd, MANIFEST_SIZE) == -1 || fsync(fd) == -1 ||
 	    rename(tmp, path) == -1) {
 		log_warn("%s: the kept container will be made anew", path);

@@ -16,8 +16,8 @@ static void stop_next(void *arg);
 static bool
 stop_all_gone(const struct sup *s)
 {
-	for (size_t i = 0; i < s->nchildren; i++)
-		if (s->children[i].pid != 0)
+	for (size_t i = 0; i < SUP_CHILDREN_MAX; i++)
+		if (s->children[i].sup != NULL && s->children[i].pid != 0)
 			return (false);
 	return (true);
 }
@@ -25,14 +25,14 @@ stop_all_gone(const struct sup *s)
 static void
 stop_phase_all(struct sup *s)
 {
-	s->phase = SUP_STOPS_ALL;
-	for (size_t i = 0; i < s->nchildren; i++) {
-		struct child *c = &s->children[i];
+	struct child *c;
 
+	s->phase = SUP_STOPS_ALL;
+	CHILD_FOREACH (c, s) {
 		/* READY ones are asked; the others have nothing to finish */
 		c->policy.stopping = true;
 		loop_timer_cancel(&c->due);
-		if (child_is_ready(c))
+		if (child_is_ready(c) && c->role != PROC_CONFIG)
 			child_send(c, MSG_STOP, NULL, NULL, -1);
 		else if (c->pid != 0)
 			kill(c->pid, SIGTERM);
@@ -43,12 +43,14 @@ stop_phase_all(struct sup *s)
 static void
 stop_phase_kill(struct sup *s)
 {
+	struct child *c;
+
 	s->phase = SUP_KILLS;
-	for (size_t i = 0; i < s->nchildren; i++)
-		if (s->children[i].pid != 0) {
+	CHILD_FOREACH (c, s)
+		if (c->pid != 0) {
 			log_warnx("%s does not end, killing it",
-			    proc_name(s->children[i].role));
-			kill(s->children[i].pid, SIGKILL);
+			    proc_name(c->role));
+			kill(c->pid, SIGKILL);
 		}
 	loop_timer_in_ms(s->loop, &s->stop_timer, STOP_KILL_MS, stop_next, s);
 }
@@ -109,14 +111,10 @@ stop_child_exits(struct child *c, int code)
 }
 
 void
-stop_child_gone(struct child *c)
+stop_child_gone(struct sup *s, bool plan_is_done)
 {
-	struct sup *s = c->sup;
-
 	if (s->phase == SUP_RUNS)
 		return;
-	if (stop_all_gone(s) ||
-	    (s->phase == SUP_STOPS_PLAN && c->role == PROC_PLAN &&
-		c->policy.stopping))
+	if (stop_all_gone(s) || (s->phase == SUP_STOPS_PLAN && plan_is_done))
 		loop_timer_in_ms(s->loop, &s->stop_timer, 0, stop_next, s);
 }

@@ -31,13 +31,14 @@ def wharfd(ctx, conf, args=("-nv",), **env):
                        env={k: v for k, v in e.items() if v is not None},
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                        timeout=30)
-    lines = dict(x.split(": ", 1) for x in p.stdout.decode().splitlines())
+    lines = dict(x.lstrip(" #").split(": ", 1)
+                 for x in p.stdout.decode().splitlines() if ": " in x)
     return p.returncode, lines, p.stderr.decode()
 
 
 def engine(ctx, conf, want, name, **env):
     rc, out, err = wharfd(ctx, conf, **env)
-    ok((rc, out.get("engine")) == (0, want), name, (rc, out, err))
+    ok((rc, out.get("host")) == (0, want), name, (rc, out, err))
     return out
 
 

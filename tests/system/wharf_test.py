@@ -404,15 +404,16 @@ def assert_same_tree(engine, container, context, name, ignore=()):
 # ---------------------------------------------------------------- daemon
 
 class Wharfd:
-    """wharfd -d CONTEXT in the foreground, with a socket of its own."""
+    """wharfd -d CONTEXT, or -d -f FILE, with a socket of its own."""
 
     def __init__(self, engine, context, args=(), user=None, env=(),
-                 wait=True):
+                 wait=True, file=None):
         self.engine, self.context, self.wait = engine, context, wait
+        self.what = [context] if file is None else ["-f", file]
         self.dir = scratch("wharfd")
         self.sock = self.dir + "/ctl.sock"
         self.args, self.user, self.env = list(args), user, dict(env)
-        if not engine.bridge:
+        if not engine.bridge and file is None:
             self.args = ["--network", "none"] + self.args
         self.process = None
         _noted.append(self)
@@ -460,7 +461,7 @@ class Wharfd:
         with open(self.dir + "/log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command("wharfd", "-d", "-s", self.sock, *self.args,
-                             self.context),
+                             *self.what),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env=self.environment())
         if self.wait:

@@ -278,7 +278,8 @@ test_bad_usage(void **state)
 	} rows[] = {
 		{ "", "usage: wharfd" },
 		{ "-d", "usage: wharfd" },
-		{ "app", "-d is needed" },
+		{ "-d -f x.yaml app", "a directory or -f, not both" },
+		{ "-d -f x.yaml -e A=b", "go with a directory" },
 		{ "-d app app", "one directory only, not 'app' too" },
 		{ "-x app", "usage: wharfd" },
 		{ "--nosuch app", "usage: wharfd" },
@@ -369,7 +370,7 @@ test_volumes(void **state)
 	p = good("a:b -d");
 	assert_string_equal(p->o.name, "a-b");
 	parsed_free(p);
-	bad("-d -v a:b", EX_USAGE, "usage: wharfd");
+	bad("-d -v a:b", EX_USAGE, "go with a directory");
 }
 
 static void

@@ -140,6 +140,22 @@ fakes(struct fixture *t, size_t i)
 	return (i < 6 ? all[i] : NULL);
 }
 
+/* One service, number 0, on the engine of instance 3. */
+static void
+fakes_configure(struct sup *s)
+{
+	struct config_engine *e = calloc(1, sizeof(*e));
+	struct config_service *sv = calloc(1, sizeof(*sv));
+
+	TAILQ_INIT(&s->roots);
+	config_init(&s->conf);
+	e->instance = 3;
+	TAILQ_INSERT_TAIL(&s->conf.engines, e, link);
+	sv->engine = e;
+	sv->manifest_fd = -1;
+	TAILQ_INSERT_TAIL(&s->conf.services, sv, link);
+}
+
 int
 fakes_up(void **state)
 {
@@ -153,6 +169,7 @@ fakes_up(void **state)
 	mono_fake(&t->now);
 	t->sup.opt = &t->opt;
 	t->sup.loop = loop_new();
+	fakes_configure(&t->sup);
 	for (size_t i = 0; i < 6; i++) {
 		child_init(&t->sup, roles[i], roles[i] == PROC_ENGINE ? 3 : 0);
 		w = fakes(t, i);
@@ -191,6 +208,7 @@ fakes_down(void **state)
 			w->c->wait = next;
 		}
 	}
+	config_clear(&t->sup.conf);
 	loop_free(t->sup.loop);
 	mono_fake(NULL);
 	fds = t->fds;

@@ -1,0 +1,283 @@
+/*
+ * One configuration, see config.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "config.h"
+
+#define CONFIG_STRINGS_MAX 4096 /* of one list of one service */
+
+void
+config_init(struct config *c)
+{
+	memset(c, 0, sizeof(*c));
+	TAILQ_INIT(&c->engines);
+	TAILQ_INIT(&c->services);
+}
+
+void
+config_engine_free(struct config_engine *e)
+{
+	if (e == NULL)
+		return;
+	free(e->name);
+	free(e->host);
+	free(e->api);
+	free(e);
+}
+
+void
+config_service_free(struct config_service *s)
+{
+	if (s == NULL)
+		return;
+	if (s->manifest_fd != -1)
+		close(s->manifest_fd);
+	free(s->name);
+	free(s->dir);
+	free(s->dockerfile);
+	free(s->image);
+	free(s->container);
+	free(s->target);
+	free(s->network);
+	strings_free(&s->env);
+	strings_free(&s->ports);
+	strings_free(&s->binds);
+	strings_free(&s->build_args);
+	free(s->file);
+	free(s);
+}
+
+void
+config_clear(struct config *c)
+{
+	struct config_engine *e;
+	struct config_service *s;
+
+	while ((s = TAILQ_FIRST(&c->services)) != NULL) {
+		TAILQ_REMOVE(&c->services, s, link);
+		config_service_free(s);
+	}
+	while ((e = TAILQ_FIRST(&c->engines)) != NULL) {
+		TAILQ_REMOVE(&c->engines, e, link);
+		config_engine_free(e);
+	}
+	free(c->socket);
+	config_init(c);
+}
+
+void
+config_move(struct config *to, struct config *from)
+{
+	config_clear(to);
+	TAILQ_CONCAT(&to->engines, &from->engines, link);
+	TAILQ_CONCAT(&to->services, &from->services, link);
+	to->global = from->global;
+	to->socket = from->socket;
+	config_init(from);
+}
+
+static char *
+config_dup(const char *s)
+{
+	return (s != NULL ? xstrdup(s) : NULL);
+}
+
+void
+config_from_options(struct config *c, const struct options *o)
+{
+	struct config_engine *e = xcalloc(1, sizeof(*e));
+	struct config_service *s = xcalloc(1, sizeof(*s));
+
+	e->name = xstrdup("default");
+	e->host = xstrdup(o->host);
+	e->api = config_dup(o->api);
+	TAILQ_INSERT_TAIL(&c->engines, e, link);
+	s->manifest_fd = -1;
+	s->engine = e;
+	s->flags = o->keep ? SERVICE_KEEP : 0;
+	s->name = xstrdup(o->name);
+	s->dir = xstrdup(o->dir);
+	s->dockerfile = xstrdup(o->dockerfile);
+	s->image = xasprintf("%s:latest", o->name);
+	s->container = xstrdup(o->name);
+	s->target = config_dup(o->target);
+	s->network = config_dup(o->network);
+	strings_copy(&s->env, &o->env);
+	strings_copy(&s->ports, &o->ports);
+	strings_copy(&s->binds, &o->binds);
+	strings_copy(&s->build_args, &o->build_args);
+	TAILQ_INSERT_TAIL(&c->services, s, link);
+}
+
+/* Frames of config. */
+
+static int
+config_take_global(struct config *c, struct frame *f, const char **why)
+{
+	c->global = *(const struct msg_config_global *)frame_fixed(f);
+	free(c->socket);
+	c->socket = fields_dup(&f->tail, F_SOCKET);
+	if (c->global.sandbox <= SANDBOX_OFF && c->global.log <= LOG_SYSLOG)
+		return (0);
+	*why = "a setting with no meaning";
+	return (-1);
+}
+
+static int
+config_take_engine(struct config *c, struct frame *f, const char **why)
+{
+	struct config_engine *e = xcalloc(1, sizeof(*e)), *o;
+	unsigned n = 1;
+
+	e->name = fields_dup(&f->tail, F_NAME);
+	e->host = fields_dup(&f->tail, F_HOST);
+	e->api = fields_dup(&f->tail, F_API);
+	TAILQ_FOREACH (o, &c->engines, link)
+		n++;
+	TAILQ_INSERT_TAIL(&c->engines, e, link);
+	if (n > ENGINES_MAX)
+		*why = "too many engines";
+	else if (e->name == NULL || e->host == NULL ||
+	    strncmp(e->host, "unix:///", strlen("unix:///")) != 0)
+		*why = "an engine without name or path";
+	else
+		return (0);
+	return (-1);
+}
+
+/* -1: more than fits. */
+static int
+config_take_strings(struct strings *l, const struct fields *t,
+    enum field_key key)
+{
+	struct field f;
+	size_t off = 0;
+	char *s;
+
+	if (fields_count(t, key) > CONFIG_STRINGS_MAX)
+		return (-1);
+	while (field_next(t, &off, &f) == 1)
+		if (f.key == key) {
+			s = xstrndup(f.str, f.len);
+			strings_add(l, s);
+			free(s);
+		}
+	return (0);
+}
+
+static struct config_engine *
+config_nth_engine(const struct config *c, uint32_t n)
+{
+	struct config_engine *e;
+
+	TAILQ_FOREACH (e, &c->engines, link)
+		if (n-- == 0)
+			return (e);
+	return (NULL);
+}
+
+static bool
+config_is_whole(const struct config_service *s)
+{
+	return (s->engine != NULL && s->name != NULL && s->dir != NULL &&
+	    s->dir[0] == '/' && s->dockerfile != NULL && s->image != NULL &&
+	    s->container != NULL);
+}
+
+static int
+config_take_service(struct config *c, struct frame *f, const char **why)
+{
+	const struct msg_config_service *m = frame_fixed(f);
+	struct config_service *s = xcalloc(1, sizeof(*s)), *o;
+	const struct fields *t = &f->tail;
+	unsigned n = 1;
+
+	TAILQ_FOREACH (o, &c->services, link)
+		n++;
+	TAILQ_INSERT_TAIL(&c->services, s, link);
+	s->manifest_fd = -1;
+	s->engine = config_nth_engine(c, m->engine);
+	s->flags = m->flags & SERVICE_KEEP;
+	s->name = fields_dup(t, F_NAME);
+	s->dir = fields_dup(t, F_DIR);
+	s->dockerfile = fields_dup(t, F_DOCKERFILE);
+	s->image = fields_dup(t, F_IMAGE);
+	s->container = fields_dup(t, F_CONTAINER);
+	s->target = fields_dup(t, F_TARGET);
+	s->network = fields_dup(t, F_NETWORK);
+	s->file = fields_dup(t, F_PATH);
+	s->line = (uint32_t)fields_u64(t, F_LINE, 0);
+	if (n > SERVICES_MAX)
+		*why = "too many services";
+	else if (config_take_strings(&s->env, t, F_ENV) == -1 ||
+	    config_take_strings(&s->ports, t, F_PORT) == -1 ||
+	    config_take_strings(&s->binds, t, F_BIND) == -1 ||
+	    config_take_strings(&s->build_args, t, F_BUILD_ARG) == -1)
+		*why = "a service with too long a list";
+	else if (!config_is_whole(s))
+		*why = "a service that is not whole";
+	else
+		return (0);
+	return (-1);
+}
+
+int
+config_take(struct config *c, struct frame *f, const char **why)
+{
+	switch (f->head.type) {
+	case MSG_CONFIG_GLOBAL:
+		return (config_take_global(c, f, why));
+	case MSG_CONFIG_ENGINE:
+		return (config_take_engine(c, f, why));
+	default:
+		return (config_take_service(c, f, why));
+	}
+}
+
+/* Comparing. */
+
+static bool
+config_same(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
+}
+
+bool
+config_same_engine(const struct config_engine *a, const struct config_engine *b)
+{
+	return (config_same(a->name, b->name) &&
+	    config_same(a->host, b->host) && config_same(a->api, b->api));
+}
+
+bool
+config_same_service(const struct config_service *a,
+    const struct config_service *b)
+{
+	return (config_same_engine(a->engine, b->engine) &&
+	    a->flags == b->flags && config_same(a->name, b->name) &&
+	    config_same(a->dir, b->dir) &&
+	    config_same(a->dockerfile, b->dockerfile) &&
+	    config_same(a->image, b->image) &&
+	    config_same(a->container, b->container) &&
+	    config_same(a->target, b->target) &&
+	    config_same(a->network, b->network) &&
+	    strings_same(&a->env, &b->env) &&
+	    strings_same(&a->ports, &b->ports) &&
+	    strings_same(&a->binds, &b->binds) &&
+	    strings_same(&a->build_args, &b->build_args));
+}
+
+struct config_service *
+config_find_service(const struct config *c, const char *name)
+{
+	struct config_service *s;
+
+	TAILQ_FOREACH (s, &c->services, link)
+		if (!s->retired && strcmp(s->name, name) == 0)
+			return (s);
+	return (NULL);
+}
