@@ -33,6 +33,14 @@ alloc_wait(unsigned *tries)
 	usleep(ALLOC_AGAIN_MS * 1000);
 }
 
+/*
+ * gcc 12's analyzer takes a reallocarray(3) that fails for one that has freed
+ * what it was given, where it is called again.
+ */
+#ifndef __clang__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-double-free"
+#endif
 void *
 xreallocarray(void *p, size_t n, size_t size)
 {
@@ -43,6 +51,9 @@ xreallocarray(void *p, size_t n, size_t size)
 		alloc_wait(&tries);
 	return (q);
 }
+#ifndef __clang__
+#pragma GCC diagnostic pop
+#endif
 
 void *
 xcalloc(size_t n, size_t size)

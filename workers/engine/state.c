@@ -80,10 +80,10 @@ state_tell(struct engine *e)
 }
 
 static void
-state_set_error(struct engine *e, const char *why)
+state_clear_error(struct engine *e)
 {
 	free(e->state.error);
-	e->state.error = why != NULL ? xstrndup(why, STATE_ERROR_MAX) : NULL;
+	e->state.error = NULL;
 }
 
 /* It is down, for this reason: told when either is new. */
@@ -96,7 +96,8 @@ state_announce_down(struct engine *e, const char *why)
 	if (!s->announced && s->error != NULL &&
 	    strncmp(s->error, why, STATE_ERROR_MAX) == 0)
 		return;
-	state_set_error(e, why);
+	free(s->error);
+	s->error = xstrndup(why, STATE_ERROR_MAX);
 	s->announced = false;
 	log_info("engine %s is down: %s", e->conf->name,
 	    log_escape(text, sizeof(text), why, strlen(why)));
@@ -109,7 +110,7 @@ state_announce_up(struct engine *e)
 {
 	struct state *s = &e->state;
 
-	state_set_error(e, NULL);
+	state_clear_error(e);
 	s->announced = true;
 	s->epoch++;
 	log_info("engine %s is up: version %s, API %s", e->conf->name,

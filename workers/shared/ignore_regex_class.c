@@ -62,6 +62,12 @@ regex_grow(void *old, size_t n, size_t *cap, size_t size)
 	return (p);
 }
 
+/* gcc 12's analyzer does not see that re->ranges keeps what regex_grow() gave.
+ */
+#ifndef __clang__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+#endif
 int
 regex_range_add(struct regex_parser *ps, uint32_t lo, uint32_t hi)
 {
@@ -78,11 +84,13 @@ regex_range_add(struct regex_parser *ps, uint32_t lo, uint32_t hi)
 	if (r == NULL)
 		return (regex_fail(ps, "no memory"));
 	re->ranges = r;
-	r[re->nranges].lo = lo;
-	r[re->nranges++].hi = hi;
+	re->ranges[re->nranges++] = (struct regex_range) { .lo = lo, .hi = hi };
 	c->n++;
 	return (0);
 }
+#ifndef __clang__
+#pragma GCC diagnostic pop
+#endif
 
 /* Begins a class, to which ranges are added until class_end. */
 int

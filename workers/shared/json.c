@@ -234,7 +234,7 @@ number_digits(const cJSON *item, char *buf, size_t size)
 {
 	double d;
 
-	if (!cJSON_IsNumber(item))
+	if (item == NULL || !cJSON_IsNumber(item))
 		return (NULL);
 	if (item->valuestring != NULL)
 		return (item->valuestring);

@@ -353,7 +353,8 @@ batch_fill(struct watch_sub *s, struct watch_batch *b)
 		max = WATCH_BATCH_PATHS;
 	b->v = xreallocarray(NULL, max + 1, sizeof(struct watch_dirty *));
 	while (b->n < max) {
-		d = RB_MIN(watch_numbers, &s->numbers);
+		if ((d = RB_MIN(watch_numbers, &s->numbers)) == NULL)
+			break;
 		bytes += strlen(d->path) + FIELD_HEAD;
 		if (bytes > WATCH_BATCH_BYTES)
 			break;
