@@ -195,6 +195,24 @@ test_kept(void **state)
 	bench_free(b);
 }
 
+/* It has moved: its old container would be one too many. */
+static void
+test_kept_but_replaced(void **state)
+{
+	static char dir[] = "/srv/elsewhere";
+	struct bench *b = bench_up();
+
+	b->services[0].flags |= SERVICE_KEEP;
+	bench_add(b, 2)->dir = dir;
+	bench_retire(b, 1);
+	b->serving = 2;
+	bench_reconf(b);
+	removes(b, "c1");
+	detaches(b, 1);
+	assert_int_equal(service_of(bench_expect(b, MSG_ENG_LIST)), 2);
+	bench_free(b);
+}
+
 /* Changes that the first one, which waits, must not lose. */
 static void
 test_taken_over(void **state)
@@ -517,6 +535,7 @@ main(void)
 		cmocka_unit_test(test_the_engine_goes_meanwhile),
 		cmocka_unit_test(test_removal_is_tried_again),
 		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_kept_but_replaced),
 		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_same_parameters),
 		cmocka_unit_test(test_other_parameters),

@@ -191,10 +191,11 @@ end_has_built(const struct service *s)
 static void
 end_begin(struct service *s)
 {
-	if (s->conf->flags & SERVICE_KEEP)
-		s->end_at = END_DETACH;
-	else if (s->retiring && plan_is_taken_over(s))
+	if (s->retiring && plan_is_taken_over(s))
 		s->end_at = END_BUILT;
+	else if ((s->conf->flags & SERVICE_KEEP) &&
+	    !(s->retiring && plan_is_replaced(s)))
+		s->end_at = END_DETACH;
 }
 
 /* Each step is tried once; plan_next() comes back here after it. */

@@ -169,6 +169,11 @@ void plan_tree_is(struct plan *p, uint32_t generation,
 bool plan_must_wait(const struct service *s);
 /* A new service goes on with this retired one's container. */
 bool plan_is_taken_over(const struct service *s);
+/*
+ * A new service has its name, or needs the name of its container: that one
+ * must not stay, even if it would when the worker ends.
+ */
+bool plan_is_replaced(const struct service *s);
 /* Its end has come, alone or with the whole worker. */
 bool plan_is_ending(const struct service *s);
 void plan_cut_short(struct service *s);

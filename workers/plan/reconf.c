@@ -166,6 +166,23 @@ plan_is_taken_over(const struct service *s)
 }
 
 bool
+plan_is_replaced(const struct service *s)
+{
+	const struct conf_service *c = s->conf, *o;
+	const struct plan *p = s->w->state;
+
+	for (size_t i = 0; i < p->n; i++) {
+		o = p->services[i]->conf;
+		if (!conf_is_retired(o) &&
+		    (strcmp(o->name, c->name) == 0 ||
+			(o->engine == c->engine &&
+			    strcmp(o->container, c->container) == 0)))
+			return (true);
+	}
+	return (false);
+}
+
+bool
 plan_is_ending(const struct service *s)
 {
 	return (s->w->stopping || s->retiring);
