@@ -25,6 +25,46 @@ wants_build(struct bench *b)
 	bench_ms(b, 60);
 }
 
+/*
+ * The engine worker died while it created: the container is made after the
+ * next list, and has the name.
+ */
+static void
+test_create_conflicts(void **state)
+{
+	static const char conflict[] = "Conflict. The container name is in use";
+	struct bench *b = bench_new(1);
+	char items[700];
+	struct got *g;
+
+	watch_tree(b, TREE_SCANNED, 1);
+	watch_batch(b, BATCH_SCAN, 1, "*", NULL);
+	engine_state(b, ENG_STATE_UP);
+	for (int i = 0; i < 5; i++) {
+		snprintf(items, sizeof(items), "%s",
+		    i > 0 ? bench_item("c9", BENCH_NEXT, "created") : "");
+		engine_list(b, items);
+		if (i > 0) {
+			g = bench_expect_eng(b, MSG_ENG_CONTAINER,
+			    ENG_OP_REMOVE);
+			assert_true(got_has(g, F_CONTAINER_ID, "c9"));
+			engine_done(b, g, 204, NULL);
+		}
+		bench_ms(b, 60);
+		image_builds(b);
+		g = bench_expect_eng(b, MSG_ENG_INSPECT, ENG_OP_IMAGE);
+		engine_done(b, g, 200, "{\"Config\":{}}");
+		g = bench_expect(b, MSG_ENG_CREATE);
+		assert_false(bench_service(b)->blocked);
+		engine_error(b, g, 409, conflict);
+		bench_ms(b, 3000);
+	}
+	/* somebody else's, and it stays */
+	assert_true(bench_service(b)->blocked);
+	assert_non_null(strstr(plan_why(bench_service(b)), conflict));
+	bench_free(b);
+}
+
 static void
 test_build_fails(void **state)
 {
@@ -694,6 +734,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_create_conflicts),
 		cmocka_unit_test(test_build_fails),
 		cmocka_unit_test(test_build_without_result),
 		cmocka_unit_test(test_image_worker_lost),

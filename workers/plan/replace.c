@@ -17,6 +17,8 @@
 #define BODY_MAX (4 * 1024 * 1024)
 #define STOP_S   1 /* what the old container gets to end */
 
+#define CREATE_TRIES 4 /* where the name is taken */
+
 enum replace_at {
 	AT_IMAGE,   /* which ports does it expose */
 	AT_NETWORK, /* has the engine a bridge */
@@ -378,9 +380,12 @@ static void
 replace_failed(struct replace *r, const struct eng_answer *a)
 {
 	bool gone = a->err == 0 && a->status == 404;
+	/* of a create whose answer was lost: the next list clears it away */
+	bool there = a->err == 0 && a->status == 409 && r->at == AT_CREATE &&
+	    r->s->retries < CREATE_TRIES;
 
-	if (eng_is_away(a) || (gone && r->at <= AT_CREATE)) {
-		/* away, or the image is not there any more */
+	if (there || eng_is_away(a) || (gone && r->at <= AT_CREATE)) {
+		/* away, or what is there is not what it was */
 		replace_give_up(r);
 		return;
 	}
