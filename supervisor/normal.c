@@ -58,6 +58,9 @@ normal_print(const struct options *o, const struct config *c)
 	static const char *const modes[] = { [SANDBOX_ON] = "on",
 		[SANDBOX_TRAP] = "trap",
 		[SANDBOX_OFF] = "off" };
+	static const char *const logs[] = { [LOG_TEXT] = "text",
+		[LOG_JSON] = "json",
+		[LOG_SYSLOG] = "syslog" };
 	const struct config_engine *e;
 	const struct config_service *sv;
 	struct buf b = { 0 };
@@ -65,6 +68,7 @@ normal_print(const struct options *o, const struct config *c)
 	yamlout_string(&b, 0, "socket", o->socket);
 	yamlout_word(&b, 0, "sandbox", modes[o->sandbox]);
 	yamlout_bool(&b, 0, "require-sandbox", o->require_sandbox);
+	yamlout_word(&b, 0, "log", logs[o->log]);
 	if (o->max_restarts != 0)
 		yamlout_u64(&b, 0, "max-restarts", o->max_restarts);
 	yamlout_open(&b, 0, "engines");

@@ -14,7 +14,7 @@ struct reader_file {
 	uid_t owner;
 };
 
-#define READER_FILES_MAX 64
+#define READER_FILES_MAX 65 /* the first, and 64 that are included */
 
 struct reader {
 	struct sup *sup;

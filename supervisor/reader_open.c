@@ -186,6 +186,10 @@ reader_open_dockers(const struct reader *r, const char *path, const char **why)
 		errno = EPERM;
 		return (-1);
 	}
+	if (r->docker_fd == -1) {
+		*why = strerror(errno = ENOENT);
+		return (-1);
+	}
 	fd = strcmp(path, READER_FILE) == 0 ?
 	    openat(r->docker_fd, path, READER_FLAGS) :
 	    reader_openat(r->docker_fd, path, READER_FLAGS);

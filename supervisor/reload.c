@@ -378,6 +378,9 @@ reload_fixed_key(const struct config *a, const struct config *b)
 	if ((diff & CONFIG_HAS_REQUIRE) ||
 	    x->require_sandbox != y->require_sandbox)
 		return ("require-sandbox");
+	if ((diff & CONFIG_HAS_MAX_RESTARTS) ||
+	    x->max_restarts != y->max_restarts)
+		return ("max-restarts");
 	if ((diff & CONFIG_HAS_LOG) || x->log != y->log)
 		return ("log");
 	return (NULL);
