@@ -17,18 +17,11 @@
 #include "buf.h"
 #include "channel.h"
 #include "log.h"
+#include "ipc/outq.h"
 
 #define CHANNEL_READ (64 * 1024)
 #define CHANNEL_FDS  8   /* received fds that wait for their frames */
 #define SCM_FDS_MAX  253 /* unix(7): the most one message carries */
-
-struct out {
-	struct out *next;
-	size_t len;
-	size_t off;
-	int fd;
-	uint8_t data[];
-};
 
 struct channel {
 	struct loop *loop;
@@ -41,10 +34,7 @@ struct channel {
 	size_t in_off; /* so much of it has been handled */
 	int fds[CHANNEL_FDS];
 	size_t nfds;
-	struct out *out;
-	struct out **out_tail;
-	size_t queued;
-	size_t queued_fds;
+	struct outq out;
 	size_t limit;
 	struct loop_timer again; /* more than a burst was there, or the end */
 	bool paused;
@@ -79,7 +69,7 @@ static void
 channel_poll(struct channel *c)
 {
 	uint32_t ev =
-	    (c->paused ? 0 : EPOLLIN) | (c->out != NULL ? EPOLLOUT : 0);
+	    (c->paused ? 0 : EPOLLIN) | (outq_is_empty(&c->out) ? 0 : EPOLLOUT);
 
 	if (!c->ended &&
 	    loop_fd_set(c->loop, c->fd, ev, channel_on_fd, c) == -1)
@@ -99,34 +89,11 @@ channel_new(struct loop *l, int fd, enum proc self, enum proc peer,
 	c->ops = ops;
 	c->arg = arg;
 	c->limit = CHANNEL_LIMIT;
-	c->out_tail = &c->out;
+	outq_init(&c->out);
 	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == -1)
 		log_warn("fcntl");
 	channel_poll(c);
 	return (c);
-}
-
-static void
-channel_close_out_fd(struct channel *c, struct out *o)
-{
-	if (o->fd == -1)
-		return;
-	close(o->fd);
-	o->fd = -1;
-	c->queued_fds--;
-}
-
-static void
-channel_drop_out(struct channel *c)
-{
-	struct out *o = c->out;
-
-	c->queued -= o->len - o->off;
-	c->out = o->next;
-	if (c->out == NULL)
-		c->out_tail = &c->out;
-	channel_close_out_fd(c, o);
-	free(o);
 }
 
 void
@@ -137,8 +104,7 @@ channel_free(struct channel *c)
 	loop_timer_cancel(&c->again);
 	loop_fd_del(c->loop, c->fd);
 	close(c->fd);
-	while (c->out != NULL)
-		channel_drop_out(c);
+	outq_clear(&c->out);
 	for (size_t i = 0; i < c->nfds; i++)
 		close(c->fds[i]);
 	buf_free(&c->in);
@@ -160,7 +126,7 @@ channel_ended(const struct channel *c)
 size_t
 channel_queued(const struct channel *c)
 {
-	return (c->queued);
+	return (c->out.bytes);
 }
 
 size_t
@@ -218,39 +184,6 @@ channel_trace(const struct channel *c, const char *way,
 
 /* Sending. */
 
-static int
-channel_write(struct channel *c)
-{
-	union {
-		struct cmsghdr align;
-		uint8_t bytes[CMSG_SPACE(sizeof(int))];
-	} ctl;
-	struct out *o = c->out;
-	struct iovec iov = { o->data + o->off, o->len - o->off };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cm;
-	ssize_t n;
-
-	if (o->fd != -1) {
-		m.msg_control = ctl.bytes;
-		m.msg_controllen = sizeof(ctl.bytes);
-		cm = CMSG_FIRSTHDR(&m);
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		memcpy(CMSG_DATA(cm), &o->fd, sizeof(int));
-	}
-	n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n == -1)
-		return (-1);
-	channel_close_out_fd(c, o);
-	o->off += (size_t)n;
-	c->queued -= (size_t)n;
-	if (o->off == o->len)
-		channel_drop_out(c);
-	return (0);
-}
-
 /*
  * A peer that has gone may have said something before: its end comes when all
  * of that is read.
@@ -259,15 +192,14 @@ static void
 channel_mute(struct channel *c)
 {
 	c->mute = true;
-	while (c->out != NULL)
-		channel_drop_out(c);
+	outq_clear(&c->out);
 }
 
 static void
 channel_flush(struct channel *c)
 {
-	while (c->out != NULL && !c->ended) {
-		if (channel_write(c) == 0 || errno == EINTR)
+	while (!outq_is_empty(&c->out) && !c->ended) {
+		if (outq_write(&c->out, c->fd) == 0 || errno == EINTR)
 			continue;
 		if (errno == EPIPE || errno == ECONNRESET)
 			channel_mute(c);
@@ -286,39 +218,30 @@ channel_queue(struct channel *c, const struct frame_head *head,
 {
 	size_t len = sizeof(*head) + fixed_len + tail_len;
 	struct frame_head h = *head;
-	struct out *o;
-	bool idle = c->out == NULL;
+	bool idle = outq_is_empty(&c->out);
 
 	h.length = (uint32_t)len | (fd != -1 ? FRAME_FD : 0);
 	if (len > FRAME_MAX)
 		fatalx("frame of %zu bytes", len);
-	if (!c->ended && c->queued + len > c->limit)
+	if (!c->ended && c->out.bytes + len > c->limit)
 		channel_end(c, CHANNEL_OVERFLOW, "%zu bytes wait to be sent",
-		    c->queued);
-	if (!c->ended && fd != -1 && c->queued_fds >= CHANNEL_FD_LIMIT)
+		    c->out.bytes);
+	if (!c->ended && fd != -1 && c->out.fds >= CHANNEL_FD_LIMIT)
 		channel_end(c, CHANNEL_OVERFLOW, "%zu fds wait to be sent",
-		    c->queued_fds);
+		    c->out.fds);
 	if (c->ended || c->mute) {
 		if (fd != -1)
 			close(fd);
 		return (-1);
 	}
 	channel_trace(c, "->", &h, len);
-	o = xcalloc(1, sizeof(*o) + len);
-	o->len = len;
-	o->fd = fd;
-	memcpy(o->data, &h, sizeof(h));
-	if (fixed != NULL)
-		memcpy(o->data + sizeof(h), fixed, fixed_len);
-	if (tail_len > 0)
-		memcpy(o->data + sizeof(h) + fixed_len, tail, tail_len);
-	*c->out_tail = o;
-	c->out_tail = &o->next;
-	c->queued += len;
-	c->queued_fds += fd != -1;
+	outq_add(&c->out,
+	    (struct outq_piece[]) { { &h, sizeof(h) }, { fixed, fixed_len },
+		{ tail, tail_len } },
+	    fd);
 	if (idle) {
 		channel_flush(c);
-		if (c->out != NULL)
+		if (!outq_is_empty(&c->out))
 			channel_poll(c);
 	}
 	return (c->ended || c->mute ? -1 : 0);
@@ -580,7 +503,8 @@ channel_on_fd(void *arg, uint32_t events)
 	if (events & EPOLLOUT) {
 		channel_flush(c);
 		channel_poll(c);
-		if (c->out == NULL && !c->ended && c->ops->drained != NULL)
+		if (outq_is_empty(&c->out) && !c->ended &&
+		    c->ops->drained != NULL)
 			c->ops->drained(c->arg);
 	}
 	if (c->ended || (events & ~EPOLLOUT) == 0)
