@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/ignore.h"
 #include "workers/shared/ignore_pattern.h"
 #include "workers/shared/ignore_regex.h"
@@ -75,13 +76,8 @@ pattern_add(struct ignore *ig, char *text, size_t len, unsigned line,
 	const char *why;
 
 	if (ig->n == ig->cap) {
-		pat = reallocarray(ig->pat, ig->cap * 2 + 16, sizeof(*pat));
-		if (pat == NULL) {
-			free(text);
-			return (error_set(err, line, "no memory"));
-		}
-		ig->pat = pat;
 		ig->cap = ig->cap * 2 + 16;
+		ig->pat = xreallocarray(ig->pat, ig->cap, sizeof(*pat));
 	}
 	pat = &ig->pat[ig->n++];
 	memset(pat, 0, sizeof(*pat));
@@ -114,8 +110,7 @@ pattern_new(struct ignore *ig, const char *s, size_t len, unsigned line,
 		return (error_set(err, line, "the pattern is too long"));
 	if (ig->n == IGNORE_PATTERNS_MAX)
 		return (error_set(err, line, "too many patterns"));
-	if ((text = path_clean(s, len, &len)) == NULL)
-		return (error_set(err, line, "no memory"));
+	text = path_clean(s, len, &len);
 	return (pattern_add(ig, text, len, line, err));
 }
 
@@ -126,28 +121,20 @@ line_clean(struct ignore *ig, const char *s, size_t len, bool exception,
 {
 	char *clean = NULL, *text = NULL;
 	const char *p = "";
-	int r = -1;
+	int r;
 
 	if (len > 0) {
-		if ((clean = path_clean(s, len, &len)) == NULL)
-			goto out;
+		clean = path_clean(s, len, &len);
 		p = clean;
 		if (len > 1 && p[0] == '/') {
 			p++;
 			len--;
 		}
 	}
-	if ((text = malloc(len + 2)) == NULL)
-		goto out;
+	text = xreallocarray(NULL, len + 2, 1);
 	text[0] = '!';
 	memcpy(text + 1, p, len);
-	r = 0;
-out:
-	if (r == -1)
-		error_set(err, line, "no memory");
-	else
-		r = pattern_new(ig, text + !exception, len + exception, line,
-		    err);
+	r = pattern_new(ig, text + !exception, len + exception, line, err);
 	free(text);
 	free(clean);
 	return (r);
@@ -190,10 +177,7 @@ ignore_parse(const char *text, size_t len, struct ignore_error *err)
 		error_set(err, 0, "the file is too large");
 		return (NULL);
 	}
-	if ((ig = calloc(1, sizeof(*ig))) == NULL) {
-		error_set(err, 0, "no memory");
-		return (NULL);
-	}
+	ig = xcalloc(1, sizeof(*ig));
 	while (text < end) {
 		if ((nl = memchr(text, '\n', (size_t)(end - text))) == NULL)
 			nl = end;
@@ -214,10 +198,7 @@ ignore_from_patterns(const char *const *patterns, size_t n,
 	struct ignore *ig;
 	size_t i;
 
-	if ((ig = calloc(1, sizeof(*ig))) == NULL) {
-		error_set(err, 0, "no memory");
-		return (NULL);
-	}
+	ig = xcalloc(1, sizeof(*ig));
 	for (i = 0; i < n; i++) {
 		if (pattern_new(ig, patterns[i], strlen(patterns[i]),
 			(unsigned)i + 1, err) == -1) {
@@ -252,7 +233,7 @@ ignore_count(const struct ignore *ig)
 struct ignore_state *
 ignore_state_new(const struct ignore *ig)
 {
-	return (calloc(ig->n / 64 + 1, sizeof(uint64_t)));
+	return (xcalloc(ig->n / 64 + 1, sizeof(uint64_t)));
 }
 
 void

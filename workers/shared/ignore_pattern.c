@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/ignore_pattern.h"
 #include "workers/shared/ignore_regex.h"
 #include "workers/shared/utf8.h"
@@ -234,8 +235,7 @@ ignore_pattern_compile(struct ignore_pattern *pat)
 	bool first = true;
 
 	/* No code point becomes more than five bytes. */
-	if ((b.out = reallocarray(NULL, pat->len + 1, 5)) == NULL)
-		return (-1);
+	b.out = xreallocarray(NULL, pat->len + 1, 5);
 	b.kind = IGNORE_KIND_EXACT;
 	put(&b, "^");
 	while (b.p < b.end) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/ignore_regex.h"
 #include "workers/shared/ignore_regex_parse.h"
 #include "workers/shared/utf8.h"
@@ -52,14 +53,10 @@ regex_fail(struct regex_parser *ps, const char *why)
 void *
 regex_grow(void *old, size_t n, size_t *cap, size_t size)
 {
-	void *p;
-
 	if (n < *cap)
 		return (old);
-	p = reallocarray(old, *cap == 0 ? 8 : *cap * 2, size);
-	if (p != NULL)
-		*cap = *cap == 0 ? 8 : *cap * 2;
-	return (p);
+	*cap = *cap == 0 ? 8 : *cap * 2;
+	return (xreallocarray(old, *cap, size));
 }
 
 /* gcc 12's analyzer does not see that re->ranges keeps what regex_grow() gave.

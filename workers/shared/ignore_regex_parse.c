@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/ignore_regex.h"
 #include "workers/shared/ignore_regex_parse.h"
 #include "workers/shared/utf8.h"
@@ -307,8 +308,7 @@ regex_begin(struct regex_parser *ps)
 {
 	struct ignore_regex *re = ps->re;
 
-	if ((re->starts = calloc(8, sizeof(*re->starts))) == NULL)
-		return (regex_fail(ps, "no memory"));
+	re->starts = xcalloc(8, sizeof(*re->starts));
 	re->starts_cap = 8;
 	re->nstarts = 1;
 	if (regex_class_begin(ps) == -1 || regex_range_add(ps, '/', '/') == -1)
@@ -360,9 +360,7 @@ ignore_regex_new(const char *text, size_t len, const char **why)
 {
 	struct regex_parser ps = { .p = text, .end = text + len };
 
-	*why = "no memory";
-	if ((ps.re = calloc(1, sizeof(*ps.re))) == NULL)
-		return (NULL);
+	ps.re = xcalloc(1, sizeof(*ps.re));
 	if (regex_begin(&ps) == -1)
 		goto fail;
 	while (ps.p < ps.end)

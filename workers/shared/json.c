@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/json.h"
 #include "workers/shared/json_scan.h"
 #include "workers/shared/utf8.h"
@@ -20,6 +21,23 @@
 #define DOUBLE_SAFE 15
 /* A bit of `type` that cJSON does not use: printed raw, but a number. */
 #define RAW_NUMBER (1 << 16)
+
+static void *
+json_alloc(size_t size)
+{
+	return (xreallocarray(NULL, size, 1));
+}
+
+/*
+ * An answer that there is no memory for is not one that is not understood:
+ * the process ends, as for any other allocation, and is started again.
+ */
+static void __attribute__((constructor)) json_init(void)
+{
+	cJSON_Hooks hooks = { .malloc_fn = json_alloc, .free_fn = free };
+
+	cJSON_InitHooks(&hooks);
+}
 
 static void
 error_set(struct json_error *err, const char *s, size_t at, const char *why)
@@ -133,8 +151,7 @@ print_escape(const char *s)
 	const unsigned char *u = (const unsigned char *)s;
 	char *out, *p;
 
-	if ((out = p = reallocarray(NULL, strlen(s) + 1, 6)) == NULL)
-		return (NULL);
+	out = p = xreallocarray(NULL, strlen(s) + 1, 6);
 	for (; *u != '\0'; u++) {
 		if (*u == 0x7f) {
 			p += snprintf(p, 7, "\\u007f");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/json.h"
 #include "workers/shared/utf8.h"
 
@@ -34,8 +35,7 @@ base64(const char *s, size_t len)
 	uint32_t bits;
 	size_t i, have, k;
 
-	if ((out = p = reallocarray(NULL, len / 3 + 2, 4)) == NULL)
-		return (NULL);
+	out = p = xreallocarray(NULL, len / 3 + 2, 4);
 	for (i = 0; i < len; i += 3) {
 		have = len - i < 3 ? len - i : 3;
 		bits = (uint32_t)u[i] << 16;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/json_scan.h"
 #include "workers/shared/utf8.h"
 
@@ -64,9 +65,7 @@ number_keep(struct scanner *sc, const char *from)
 	if (sc->p - from > NUMBER_MAX)
 		return (fail(sc, "a number with too many digits"));
 	if (out->n == out->cap) {
-		p = reallocarray(out->numbers, out->cap * 2 + 64, sizeof(*p));
-		if (p == NULL)
-			return (fail(sc, "no memory"));
+		p = xreallocarray(out->numbers, out->cap * 2 + 64, sizeof(*p));
 		out->numbers = p;
 		out->cap = out->cap * 2 + 64;
 	}

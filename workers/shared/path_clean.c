@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "buf.h"
 #include "workers/shared/path_clean.h"
 
 /* The length of out[0..n) without its last element; `base` bytes stay. */
@@ -22,11 +23,9 @@ path_clean(const char *path, size_t len, size_t *out_len)
 {
 	bool rooted = len > 0 && path[0] == '/';
 	size_t at, end, width, n = 0, base = 0;
-	char *out;
-
 	/* "." for an empty path, one byte to spare and the NUL. */
-	if ((out = calloc(1, len + 3)) == NULL)
-		return (NULL);
+	char *out = xcalloc(1, len + 3);
+
 	if (rooted)
 		out[n++] = '/';
 	base = n;

@@ -10,7 +10,7 @@
 /*
  * A cleaned copy: single slashes, no ".", ".." resolved by its text alone, no
  * trailing slash; "." when nothing remains.  Ends in a NUL, which *out_len
- * does not count, and has room for one byte more.  free(); NULL: no memory.
+ * does not count, and has room for one byte more.  free().
  */
 char *path_clean(const char *path, size_t len, size_t *out_len);
 
