@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +23,9 @@
 
 #include "workers/common/sandbox_priv.h"
 
-#define NCALLS    1024 /* system call numbers that a trap can name */
-#define READ_MASK (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
+#define NCALLS     1024 /* system call numbers that a trap can name */
+#define FILTER_MAX 2048 /* instructions */
+#define READ_MASK  (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
@@ -283,6 +286,49 @@ seccomp_here(void)
 	    prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != -1 && seccomp_api_get() >= 3);
 }
 
+/* The program that libseccomp makes of the rules: its bytes, or -1. */
+static ssize_t
+filter_export(scmp_filter_ctx ctx, struct sock_filter *dst, size_t size)
+{
+	ssize_t n = -1;
+	int p[2], r;
+
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK) == -1)
+		return (-1);
+	r = seccomp_export_bpf(ctx, p[1]);
+	close(p[1]);
+	if (r == 0)
+		n = read(p[0], dst, size);
+	else
+		errno = -r;
+	close(p[0]);
+	return (n);
+}
+
+/*
+ * libseccomp 2.5 does not notice each allocation that fails while it makes a
+ * program, and loads one that is wrong.  Two that are alike are right.
+ */
+static int
+filter_load(scmp_filter_ctx ctx)
+{
+	struct sock_filter first[FILTER_MAX], second[FILTER_MAX];
+	ssize_t n = filter_export(ctx, first, sizeof(first));
+	struct sock_fprog prog = { .filter = first };
+
+	if (n <= 0 || (size_t)n % sizeof(first[0]) != 0 ||
+	    (size_t)n == sizeof(first))
+		return (n == -1 ? -errno : -E2BIG);
+	if (filter_export(ctx, second, sizeof(second)) != n ||
+	    memcmp(first, second, (size_t)n) != 0)
+		return (-ENOMEM);
+	prog.len = (unsigned short)((size_t)n / sizeof(first[0]));
+	/* no_new_privs is set */
+	return (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == -1 ?
+		-errno :
+		0);
+}
+
 int
 sandbox_seccomp(enum proc role, enum sandbox_mode mode, bool openat2)
 {
@@ -302,7 +348,7 @@ sandbox_seccomp(enum proc role, enum sandbox_mode mode, bool openat2)
 	rules_common(&f);
 	rules_role(&f, role, openat2);
 	if (f.error == 0)
-		f.error = seccomp_load(f.ctx);
+		f.error = filter_load(f.ctx);
 	seccomp_release(f.ctx);
 	if (f.error != 0) {
 		errno = -f.error;
