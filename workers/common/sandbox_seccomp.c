@@ -23,9 +23,10 @@
 
 #include "workers/common/sandbox_priv.h"
 
-#define NCALLS     1024 /* system call numbers that a trap can name */
-#define FILTER_MAX 2048 /* instructions */
-#define READ_MASK  (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
+#define NCALLS        1024 /* system call numbers that a trap can name */
+#define FILTER_MAX    2048 /* instructions */
+#define FILTER_TIME_S 20   /* some milliseconds are enough */
+#define READ_MASK     (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND)
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
@@ -322,6 +323,7 @@ filter_load(scmp_filter_ctx ctx)
 	if (filter_export(ctx, second, sizeof(second)) != n ||
 	    memcmp(first, second, (size_t)n) != 0)
 		return (-ENOMEM);
+	alarm(0); /* not allowed behind the filter */
 	prog.len = (unsigned short)((size_t)n / sizeof(first[0]));
 	/* no_new_privs is set */
 	return (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) == -1 ?
@@ -345,10 +347,14 @@ sandbox_seccomp(enum proc role, enum sandbox_mode mode, bool openat2)
 	f.error = seccomp_attr_set(f.ctx, SCMP_FLTATR_ACT_BADARCH, action);
 	/* as a binary tree: it is looked through at every call */
 	seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	/* nor does libseccomp come back each time from a lack of memory */
+	alarm(FILTER_TIME_S);
 	rules_common(&f);
 	rules_role(&f, role, openat2);
 	if (f.error == 0)
 		f.error = filter_load(f.ctx);
+	else
+		alarm(0);
 	seccomp_release(f.ctx);
 	if (f.error != 0) {
 		errno = -f.error;
