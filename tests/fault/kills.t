@@ -4,39 +4,11 @@ end the container is what docker build makes of the directory, nothing is set
 aside, and the supervisor is as it was.  WHARF_KILLS is for each worker,
 WHARF_RATE changes a second."""
 from fault_test import *
-from project import COUNTS, Project
+from project import COUNTS, Changer, Project
 
 KILLS = count("KILLS", 5, 1000)
 RATE = count("RATE", 50, 200)
 ROUND = 1.3     # s between kills of one worker: sooner is an early death
-
-
-class Changer(threading.Thread):
-    """Changes the project RATE times a second until it is told to end."""
-
-    def __init__(self, project):
-        super().__init__(daemon=True)
-        self.project, self.n, self.error = project, 0, None
-        self.ended = threading.Event()
-
-    def run(self):
-        start = time.monotonic()
-        try:
-            while not self.ended.is_set():
-                self.project.change()
-                self.n += 1
-                ahead = self.n / RATE - (time.monotonic() - start)
-                if ahead > 0:
-                    time.sleep(ahead)
-                elif ahead < -1:        # do not catch up in a burst
-                    start = time.monotonic() - self.n / RATE
-        except Exception:
-            self.error = traceback.format_exc()
-
-    def stop(self):
-        self.ended.set()
-        self.join()
-        return self.error
 
 
 def child(pid, name):
@@ -77,7 +49,7 @@ def main():
         pid = w.process.pid
         wait_for(w.ready, 30, "all workers run")
         files, size = fds(pid), rss(pid)
-        changer = Changer(project)
+        changer = Changer(project, RATE)
         changer.start()
         hits = kill_all(w, rng)
         equal(changer.stop(), None, "the changes were made")

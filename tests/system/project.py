@@ -3,6 +3,9 @@ random changes to it.  The steps write their outputs wholly and note each run
 with one line below /var/count, which is no part of the comparison."""
 import os
 import shutil
+import threading
+import time
+import traceback
 
 from wharf_test import scratch, write
 
@@ -278,3 +281,32 @@ class Project:
             if done:
                 self.counts[name] = self.counts.get(name, 0) + 1
                 return name
+
+
+class Changer(threading.Thread):
+    """Changes a project `rate` times a second until it is told to end."""
+
+    def __init__(self, project, rate):
+        super().__init__(daemon=True)
+        self.project, self.rate = project, rate
+        self.n, self.error = 0, None
+        self.ended = threading.Event()
+
+    def run(self):
+        start = time.monotonic()
+        try:
+            while not self.ended.is_set():
+                self.project.change()
+                self.n += 1
+                ahead = self.n / self.rate - (time.monotonic() - start)
+                if ahead > 0:
+                    time.sleep(ahead)
+                elif ahead < -1:        # do not catch up in a burst
+                    start = time.monotonic() - self.n / self.rate
+        except Exception:
+            self.error = traceback.format_exc()
+
+    def stop(self):
+        self.ended.set()
+        self.join()
+        return self.error
