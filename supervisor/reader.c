@@ -256,19 +256,19 @@ reader_on_timeout(void *arg)
 void
 reader_configure(struct child *c)
 {
-	struct reader *r = c->sup->reader;
+	struct reader *r = c->sup->reader; /* NULL: a probe, that reads none */
 	const struct options *o = c->sup->opt;
 	struct buf tail = { 0 };
 	int fd;
 
 	fields_add_str(&tail, F_DIR,
-	    r->docker_dir != NULL ? r->docker_dir : "");
+	    r != NULL && r->docker_dir != NULL ? r->docker_dir : "");
 	if (o->context != NULL)
 		fields_add_str(&tail, F_NAME, o->context);
 	if (o->host != NULL)
 		fields_add_str(&tail, F_HOST, o->host);
 	child_send(c, MSG_CONF_CONTEXT, NULL, &tail, -1);
-	if (o->file != NULL && (fd = reader_open_first(r)) != -1) {
+	if (r != NULL && o->file != NULL && (fd = reader_open_first(r)) != -1) {
 		tail.len = 0;
 		fields_add_str(&tail, F_PATH, r->files[0].path);
 		child_send(c, MSG_CONF_FILE, NULL, &tail, fd);
