@@ -113,7 +113,8 @@ options_name_from_dir(const char *dir)
 	size_t out = 0;
 
 	for (const char *p = base != NULL ? base + 1 : dir; *p != '\0'; p++) {
-		char c = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
+		bool upper = *p >= 'A' && *p <= 'Z';
+		char c = (char)(upper ? *p + 'a' - 'A' : *p);
 		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 
 		/* separators never lead, trail or repeat: one rule for all */

@@ -18,6 +18,14 @@
 #define RB_FOREACH_SAFE(x, name, head, y) \
 	for ((x) = name##_first(head);    \
 	     (x) != NULL && ((y) = name##_next(x), 1); (x) = (y))
+#define TAILQ_HEAD(name, type)          \
+	struct {                        \
+		struct type *tqh_first; \
+	}
+#define TAILQ_ENTRY(type)              \
+	struct {                       \
+		struct type *tqe_next; \
+	}
 #define TAILQ_FOREACH(x, head, field) \
 	for ((x) = (head)->tqh_first; (x) != NULL; (x) = (x)->field.tqe_next)
 #define TAILQ_FOREACH_SAFE(x, head, field, y) \
