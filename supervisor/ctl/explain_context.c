@@ -49,7 +49,6 @@ static void
 drop(struct explain_paths *list, size_t i)
 {
 	/* The strings are ours, const only for the planner's sake. */
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): only const is cast off */
 	free((void *)(uintptr_t)list->v[i]);
 	list->v[i] = list->v[--list->n];
 }

@@ -233,7 +233,8 @@ ignore_count(const struct ignore *ig)
 struct ignore_state *
 ignore_state_new(const struct ignore *ig)
 {
-	return (xcalloc(ig->n / 64 + 1, sizeof(uint64_t)));
+	return (xcalloc(1,
+	    sizeof(struct ignore_state) + ig->n / 64 * sizeof(uint64_t)));
 }
 
 void

@@ -173,10 +173,9 @@ live_read(const struct ignore_regex *re, const struct live *from,
 	for (i = live_next(from, 0); i != NONE; i = live_next(from, i + 1)) {
 		++*steps;
 		it = &re->items[i];
-		if (it->op == REGEX_RUNE && it->arg == rune)
-			live_add(to, i + 1);
-		else if (it->op == REGEX_CLASS &&
-		    regex_class_has(re, it->arg, rune))
+		if ((it->op == REGEX_RUNE && it->arg == rune) ||
+		    (it->op == REGEX_CLASS &&
+			regex_class_has(re, it->arg, rune)))
 			live_add(to, i + 1);
 		else if (it->op == REGEX_STAR &&
 		    regex_class_has(re, it->arg, rune))

@@ -93,7 +93,6 @@ static int
 backslash_read(struct regex_parser *ps)
 {
 	uint32_t rune;
-	int r;
 
 	switch (ps->end - ps->p >= 2 ? ps->p[1] : '\0') {
 	case 'A':
@@ -116,7 +115,7 @@ backslash_read(struct regex_parser *ps)
 	case 'w':
 	case 'W':
 		if (regex_class_begin(ps) == -1 ||
-		    (r = regex_perl_group_add(ps)) == -1)
+		    regex_perl_group_add(ps) == -1)
 			return (-1);
 		return (atom_add(ps, REGEX_CLASS, regex_class_end(ps, false)));
 	default:

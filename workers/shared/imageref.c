@@ -1,6 +1,7 @@
 /*
  * Image references.  Grammar and words: github.com/distribution/reference.
  */
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -270,6 +271,8 @@ imageref_clear(struct imageref *ref)
 static char *
 join(const char *registry, const char *repository, const struct imageref *ref)
 {
+	/* a reference that was parsed has both */
+	assert(registry != NULL && repository != NULL);
 	return (xasprintf("%s%s%s%s%s%s%s", registry,
 	    *registry == '\0' ? "" : "/", repository,
 	    ref->tag == NULL ? "" : ":", ref->tag == NULL ? "" : ref->tag,

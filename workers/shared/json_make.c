@@ -44,8 +44,9 @@ base64(const char *s, size_t len)
 		if (have > 2)
 			bits |= u[i + 2];
 		for (k = 0; k < 4; k++)
-			*p++ =
-			    k <= have ? digits[bits >> (18 - 6 * k) & 63] : '=';
+			*p++ = (char)(k <= have ?
+				digits[bits >> (18 - 6 * k) & 63] :
+				'=');
 	}
 	*p = '\0';
 	return (out);

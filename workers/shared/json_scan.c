@@ -34,7 +34,7 @@ fail(struct scanner *sc, const char *why)
 static char
 peek(const struct scanner *sc)
 {
-	return (sc->p < sc->end ? *sc->p : '\0');
+	return ((char)(sc->p < sc->end ? *sc->p : '\0'));
 }
 
 static void
