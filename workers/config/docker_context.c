@@ -252,7 +252,8 @@ docker_context_on_file(void *arg, struct frame *f)
 		docker_context_fail(d, EX_DATAERR,
 		    "%s/config.json: currentContext is not a string",
 		    d->w->conf.docker_dir);
-	else if (!cJSON_IsString(current) || current->valuestring[0] == '\0')
+	else if (current == NULL || !cJSON_IsString(current) ||
+	    current->valuestring[0] == '\0')
 		docker_context_builtin(d);
 	else
 		docker_context_open(d, xstrdup(current->valuestring),

@@ -231,6 +231,7 @@ take_is_again(struct schema *s, const struct ynode *v, size_t i)
 
 	for (size_t j = 0; j < i; j++)
 		if (v->kids[j]->kind == YNODE_SCALAR &&
+		    /* NOLINTNEXTLINE(*NonNullParamChecker): it has a text */
 		    strncmp(v->kids[j]->text, text, n) == 0) {
 			schema_error(s, v->kids[i],
 			    "sets a variable again; first at line %u",

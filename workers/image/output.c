@@ -40,7 +40,8 @@ output_text(struct output *o, const char *s)
 	unsigned step, steps;
 
 	output_plain(plain, sizeof(plain), s);
-	if (sscanf(plain, "Step %u/%u :", &step, &steps) == 2) {
+	/* NOLINTNEXTLINE(cert-err34-c): nine digits cannot overflow */
+	if (sscanf(plain, "Step %9u/%9u :", &step, &steps) == 2) {
 		o->step = step;
 		o->steps = steps;
 	}

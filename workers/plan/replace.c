@@ -333,6 +333,7 @@ replace_read_ports(struct replace *r, const struct eng_answer *a)
 	r->ports.len = 0;
 	cJSON_ArrayForEach (p,
 	    json_obj(json_obj(j, "Config"), "ExposedPorts")) {
+		/* NOLINTNEXTLINE(cert-err34-c): five digits cannot overflow */
 		if (sscanf(p->string, "%5u/%4[a-z]", &port, proto) != 2 ||
 		    port == 0 || port > 65535)
 			continue;

@@ -456,7 +456,9 @@ items_unquote(const char *s)
 			c = (char)v;
 			s += 2;
 		} else if (c == '\\' && *s != '\0')
-			c = (p = strchr(from, *s)) != NULL ? to[p - from] : *s;
+			c = (char)((p = strchr(from, *s)) != NULL ?
+				to[p - from] :
+				*s);
 		if (*s == '\0')
 			break;
 		buf_add(&b, &c, 1);
