@@ -14,7 +14,7 @@
 
 #include "supervisor/sup.h"
 
-#define GOT_MAX 512
+#define GOT_MAX 2048
 
 struct got {
 	struct frame_head head;
