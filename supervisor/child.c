@@ -186,6 +186,16 @@ child_on_due(void *arg)
 	child_event(arg, POLICY_EV_DUE, 0);
 }
 
+/* It was asked to end, and has not. */
+static void
+child_on_late(void *arg)
+{
+	struct child *c = arg;
+
+	log_warnx("%s does not end, killing it", proc_name(c->role));
+	child_kill(c, SIGKILL);
+}
+
 void
 child_event(struct child *c, enum policy_event ev, int code)
 {
@@ -206,6 +216,9 @@ child_event(struct child *c, enum policy_event ev, int code)
 		break;
 	case POLICY_TERM:
 		child_kill(c, SIGTERM);
+		if (c->pid != 0 && !c->wrapped)
+			loop_timer_in_ms(c->sup->loop, &c->beat, POLICY_TERM_MS,
+			    child_on_late, c);
 		break;
 	case POLICY_HOLD:
 		log_warnx("%s waits for a change of its configuration",
@@ -225,7 +238,7 @@ static void
 child_beat_arm(struct child *c)
 {
 	c->misses = 0;
-	if (!c->wrapped)
+	if (!c->wrapped && !c->policy.replacing)
 		loop_timer_in_ms(c->sup->loop, &c->beat,
 		    c->policy.phase == POLICY_STARTING ? POLICY_READY_MS :
 							 POLICY_PING_MS,

@@ -17,6 +17,7 @@
 #define POLICY_WINDOW_MS 60000 /* ... within this show as degraded */
 #define POLICY_PING_MS   10000
 #define POLICY_MISSES    3     /* unanswered pings that make a hang */
+#define POLICY_TERM_MS   5000  /* asked to end; then by force */
 #define POLICY_READY_MS  60000 /* start to READY; longer is a hang */
 
 enum policy_phase {

@@ -95,6 +95,19 @@ def removed_unseen(w, ctx):
                      ["var/runs"])
 
 
+def stuck(w, ctx):
+    """A reader that does not end when asked to is ended by force."""
+    gen = generations(w)["image"][0]
+    os.rename(ctx, ctx + ".away")
+    wait_for(lambda: out_of_step(w), 20, "status says that it is gone")
+    w.kill_worker("image", signal.SIGSTOP)
+    os.rename(ctx + ".away", ctx)
+    wait_for(lambda: generations(w)["image"][0] > gen, 20,
+             "a stopped reader is replaced")
+    ok("image does not end, killing it" in w.log(), "and the log says so")
+    equal(w.sync(60), 0, "in step with the new one")
+
+
 def main():
     with Engine() as engine:
         ctx = small_project()
@@ -103,6 +116,7 @@ def main():
             replaced_by_another(w, ctx)
             unseen(w, ctx)
             removed_unseen(w, ctx)
+            stuck(w, ctx)
 
 
 run(main)
