@@ -238,7 +238,7 @@ static void
 child_beat_arm(struct child *c)
 {
 	c->misses = 0;
-	if (!c->wrapped && !c->policy.replacing)
+	if (!c->wrapped && !c->policy.replacing && !c->removed)
 		loop_timer_in_ms(c->sup->loop, &c->beat,
 		    c->policy.phase == POLICY_STARTING ? POLICY_READY_MS :
 							 POLICY_PING_MS,
@@ -316,7 +316,8 @@ child_on_ready(struct child *c, struct frame *f)
 	child_beat_arm(c);
 	if (c->role == PROC_CONFIG)
 		return; /* nobody's peer */
-	c->conf_taken = c->conf_sent;
+	if (c->conf_taken < c->conf_start)
+		c->conf_taken = c->conf_start;
 	log_debug("%s %u is ready, pid %d, generation %u, %llu us after the "
 		  "last one's death",
 	    proc_name(c->role), c->instance, c->pid, c->generation,
@@ -552,6 +553,7 @@ child_died(struct child *c, int code)
 	stop_child_gone(s, c->role == PROC_PLAN && c->policy.stopping);
 	if (c->removed)
 		child_retire(c);
+	reload_progress(s);
 }
 
 void

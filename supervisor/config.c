@@ -1,14 +1,18 @@
 /*
  * One configuration, see config.h.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "config.h"
+#include "names.h"
 
 #define CONFIG_STRINGS_MAX 4096 /* of one list of one service */
+/* what a worker is told of it has a larger head, and maybe an API version */
+#define CONFIG_FRAME_MAX (FRAME_MAX - 4096)
 
 void
 config_init(struct config *c)
@@ -113,6 +117,39 @@ config_from_options(struct config *c, const struct options *o)
 	TAILQ_INSERT_TAIL(&c->services, s, link);
 }
 
+static bool
+config_same(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
+}
+
+static size_t
+config_length(const char *s)
+{
+	return (s != NULL ? strlen(s) + 8 : 0);
+}
+
+static size_t
+config_lengths(const struct strings *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++)
+		n += config_length(l->v[i]);
+	return (n);
+}
+
+size_t
+config_service_bytes(const struct config_service *s)
+{
+	return (config_length(s->name) + config_length(s->dir) +
+	    config_length(s->dockerfile) + config_length(s->image) +
+	    config_length(s->container) + config_length(s->target) +
+	    config_length(s->network) + config_lengths(&s->env) +
+	    config_lengths(&s->ports) + config_lengths(&s->binds) +
+	    config_lengths(&s->build_args));
+}
+
 /* Frames of config. */
 
 static int
@@ -132,18 +169,24 @@ config_take_engine(struct config *c, struct frame *f, const char **why)
 {
 	struct config_engine *e = xcalloc(1, sizeof(*e)), *o;
 	unsigned n = 1;
+	bool twice = false;
 
 	e->name = fields_dup(&f->tail, F_NAME);
 	e->host = fields_dup(&f->tail, F_HOST);
 	e->api = fields_dup(&f->tail, F_API);
-	TAILQ_FOREACH (o, &c->engines, link)
+	TAILQ_FOREACH (o, &c->engines, link) {
 		n++;
+		twice |= config_same(o->name, e->name);
+	}
 	TAILQ_INSERT_TAIL(&c->engines, e, link);
 	if (n > ENGINES_MAX)
 		*why = "too many engines";
-	else if (e->name == NULL || e->host == NULL ||
+	else if (e->name == NULL || !name_is_valid(e->name) ||
+	    e->host == NULL ||
 	    strncmp(e->host, "unix:///", strlen("unix:///")) != 0)
 		*why = "an engine without name or path";
+	else if (twice)
+		*why = "an engine's name twice";
 	else
 		return (0);
 	return (-1);
@@ -183,9 +226,12 @@ config_nth_engine(const struct config *c, uint32_t n)
 static bool
 config_is_whole(const struct config_service *s)
 {
-	return (s->engine != NULL && s->name != NULL && s->dir != NULL &&
-	    s->dir[0] == '/' && s->dockerfile != NULL && s->image != NULL &&
-	    s->container != NULL);
+	/* the name is part of a file's, see state.c */
+	return (s->engine != NULL && s->name != NULL &&
+	    name_is_valid(s->name) && s->dir != NULL && s->dir[0] == '/' &&
+	    strlen(s->dir) < PATH_MAX && s->dockerfile != NULL &&
+	    s->dockerfile[0] != '/' && !path_has_dotdot(s->dockerfile) &&
+	    s->image != NULL && s->container != NULL);
 }
 
 static int
@@ -195,14 +241,17 @@ config_take_service(struct config *c, struct frame *f, const char **why)
 	struct config_service *s = xcalloc(1, sizeof(*s)), *o;
 	const struct fields *t = &f->tail;
 	unsigned n = 1;
+	bool twice = false;
 
-	TAILQ_FOREACH (o, &c->services, link)
+	s->name = fields_dup(t, F_NAME);
+	TAILQ_FOREACH (o, &c->services, link) {
 		n++;
+		twice |= config_same(o->name, s->name);
+	}
 	TAILQ_INSERT_TAIL(&c->services, s, link);
 	s->manifest_fd = -1;
 	s->engine = config_nth_engine(c, m->engine);
 	s->flags = m->flags & SERVICE_KEEP;
-	s->name = fields_dup(t, F_NAME);
 	s->dir = fields_dup(t, F_DIR);
 	s->dockerfile = fields_dup(t, F_DOCKERFILE);
 	s->image = fields_dup(t, F_IMAGE);
@@ -220,6 +269,10 @@ config_take_service(struct config *c, struct frame *f, const char **why)
 		*why = "a service with too long a list";
 	else if (!config_is_whole(s))
 		*why = "a service that is not whole";
+	else if ((c->taken += config_service_bytes(s)) > CONFIG_BYTES_MAX)
+		*why = "services that are too large";
+	else if (twice)
+		*why = "a service's name twice";
 	else
 		return (0);
 	return (-1);
@@ -228,6 +281,10 @@ config_take_service(struct config *c, struct frame *f, const char **why)
 int
 config_take(struct config *c, struct frame *f, const char **why)
 {
+	if (f->payload_len > CONFIG_FRAME_MAX) {
+		*why = "something too long";
+		return (-1);
+	}
 	switch (f->head.type) {
 	case MSG_CONFIG_GLOBAL:
 		return (config_take_global(c, f, why));
@@ -239,12 +296,6 @@ config_take(struct config *c, struct frame *f, const char **why)
 }
 
 /* Comparing. */
-
-static bool
-config_same(const char *a, const char *b)
-{
-	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
-}
 
 bool
 config_same_engine(const struct config_engine *a, const struct config_engine *b)

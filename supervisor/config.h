@@ -23,11 +23,10 @@ struct config_engine {
 
 struct config_service {
 	TAILQ_ENTRY(config_service) link;
-	uint32_t id;      /* given when it is served, once in a run */
-	uint32_t tree;    /* likewise: the root that holds dir */
-	int manifest_fd;  /* -1 until it is served */
-	bool retired;     /* replaced or removed; plan still ends its work */
-	bool keeps_place; /* of the running one: the next has it as it is */
+	uint32_t id;     /* given when it is served, once in a run */
+	uint32_t tree;   /* likewise: the root that holds dir */
+	int manifest_fd; /* -1 until it is served */
+	bool retired;    /* replaced or removed; plan still ends its work */
 	struct config_engine *engine;
 	uint32_t flags; /* SERVICE_KEEP */
 	char *name;
@@ -45,11 +44,19 @@ struct config_service {
 TAILQ_HEAD(config_engines, config_engine);
 TAILQ_HEAD(config_services, config_service);
 
+/* Bytes of all services that one configuration names. */
+#define CONFIG_BYTES_MAX (5 * 1024 * 1024)
+
+/* With those that retire: what a worker may have to be told at once. */
+#define CONFIG_QUEUE_MAX      (3 * CONFIG_BYTES_MAX)
+#define CONFIG_QUEUE_SERVICES (3 * SERVICES_MAX)
+
 struct config {
 	struct config_engines engines;
 	struct config_services services;
 	struct msg_config_global global; /* what the file sets */
 	char *socket;                    /* likewise, or NULL */
+	size_t taken; /* bytes of services that config_take() took */
 };
 
 /* An empty one in place. */
@@ -73,6 +80,9 @@ void config_from_options(struct config *c, const struct options *o);
  * and *why when the frame says what cannot be.
  */
 int config_take(struct config *c, struct frame *f, const char **why);
+
+/* About what a worker is sent of it. */
+size_t config_service_bytes(const struct config_service *s);
 
 /* Do they name the same engine, the same service in all its settings? */
 bool config_same_engine(const struct config_engine *a,

@@ -167,7 +167,6 @@ configure_end(struct child *c)
 {
 	struct msg_num m = { .n = c->sup->serial };
 
-	c->conf_sent = c->sup->serial;
 	child_send(c, MSG_CONF_END, &m, NULL, -1);
 }
 
@@ -184,6 +183,10 @@ configure_send(struct child *c)
 		reader_configure(c);
 		return;
 	}
+	/* a channel takes the largest configuration on top of what it does */
+	channel_set_limit(c->ch, CHANNEL_LIMIT + 2 * CONFIG_QUEUE_MAX);
+	c->conf_start = s->serial;
+	c->conf_taken = 0;
 	if (c->role == PROC_WATCH)
 		root_check_all(s);
 	TAILQ_FOREACH (e, &s->conf.engines, link)

@@ -96,7 +96,10 @@ sup_free(struct sup *s)
 
 	socket_close(s);
 	TAILQ_FOREACH (sv, &s->conf.services, link)
-		if ((sv->flags & SERVICE_KEEP) && !sv->retired)
+		/* of one that retires too, unless another took its place */
+		if ((sv->flags & SERVICE_KEEP) &&
+		    (!sv->retired ||
+			config_find_service(&s->conf, sv->name) == NULL))
 			state_save(sv);
 	config_clear(&s->conf);
 	while ((r = TAILQ_FIRST(&s->roots)) != NULL)

@@ -21,8 +21,9 @@ struct reload {
 	struct child *asker; /* control, or NULL: a signal */
 	uint32_t asker_gen;
 	uint32_t id; /* of its request */
-	bool read;   /* the file is read and served: workers take it */
-	bool again;  /* asked for by a signal meanwhile */
+	uint32_t
+	    serial; /* what it made, for the workers to take; 0: none yet */
+	bool again; /* asked for by a signal meanwhile */
 };
 
 /* What a reload changes; filled while it can still fail. */
@@ -46,12 +47,19 @@ change_find_engine(const struct sup *s, const struct config_engine *e)
 	return (NULL);
 }
 
-/* The lowest number that no engine has; ENGINES_MAX: all are taken. */
+/*
+ * The lowest number that no engine has, nor a worker that has not ended yet;
+ * ENGINES_MAX: all are taken.
+ */
 static uint32_t
 change_free_instance(struct sup *s, const struct config *next)
 {
 	const struct config_engine *e;
+	struct child *c;
 	uint32_t used = 0, n = 0;
+
+	CHILD_FOREACH (c, s)
+		used |= c->role == PROC_ENGINE ? 1u << c->instance : 0;
 
 	TAILQ_FOREACH (e, &s->conf.engines, link)
 		used |= 1u << e->instance;
@@ -90,6 +98,30 @@ change_find_service(const struct sup *s, const struct config_service *sv)
 	struct config_service *o = config_find_service(&s->conf, sv->name);
 
 	return (o != NULL && config_same_service(o, sv) ? o : NULL);
+}
+
+/*
+ * All is told at once to a worker that starts, be it while services are on
+ * their way out.
+ */
+static int
+change_size(struct change *ch, char **why)
+{
+	const struct config *both[] = { &ch->sup->conf, ch->next };
+	const struct config_service *sv;
+	size_t bytes = 0, n = 0;
+
+	for (size_t i = 0; i < 2; i++)
+		TAILQ_FOREACH (sv, &both[i]->services, link) {
+			bytes += config_service_bytes(sv);
+			n++;
+		}
+	if (bytes <= CONFIG_QUEUE_MAX && n <= CONFIG_QUEUE_SERVICES)
+		return (0);
+	*why = xasprintf("%zu services, with those that are on their way out: "
+			 "too many at a time, try again when these are gone",
+	    n);
+	return (-1);
 }
 
 static int
@@ -293,7 +325,8 @@ reload_apply(struct sup *s, struct config *next, char **why)
 {
 	struct change ch = { .sup = s, .next = next };
 
-	if (change_engines(&ch, why) == -1 || change_services(&ch, why) == -1)
+	if (change_size(&ch, why) == -1 || change_engines(&ch, why) == -1 ||
+	    change_services(&ch, why) == -1)
 		return (-1);
 	change_retire_engines(&ch);
 	change_retire_all(&ch);
@@ -327,14 +360,15 @@ reload_service_gone(struct sup *s, uint32_t id)
 	    config_find_service(&s->conf, sv->name) == NULL)
 		state_save(sv);
 	TAILQ_REMOVE(&s->conf.services, sv, link);
-	s->serial++;
 	CHILD_FOREACH (c, s)
-		if (c->ch != NULL && configure_concerns(c, sv->engine)) {
+		if (c->ch != NULL && configure_concerns(c, sv->engine))
 			configure_drop(c, DROP_SERVICE, sv->id);
-			configure_end(c);
-		}
 	config_service_free(sv);
 	change_drop_engines(s);
+	s->serial++;
+	CHILD_FOREACH (c, s)
+		if (c->ch != NULL && c->role != PROC_CONFIG)
+			configure_end(c);
 }
 
 /* One reload, from the asking to the end. */
@@ -416,6 +450,10 @@ reload_on_read(struct sup *s, struct reader *r)
 	const char *key;
 	char *why;
 
+	if (s->phase != SUP_RUNS) {
+		reload_refuse(s, EX_UNAVAILABLE, "wharfd is stopping");
+		return;
+	}
 	if (r->code != EX_OK) {
 		reload_log(&r->errors);
 		reload_end(s, r->code, &r->errors);
@@ -434,21 +472,21 @@ reload_on_read(struct sup *s, struct reader *r)
 		free(why);
 		return;
 	}
-	s->reload->read = true;
+	s->reload->serial = s->serial;
 	reload_progress(s);
 }
 
-/* Is there a worker that has not got the configuration yet? */
+/* No worker runs without what was read?  Who is down gets it at its start. */
 void
 reload_progress(struct sup *s)
 {
 	struct child *c;
 
-	if (s->reload == NULL || !s->reload->read)
+	if (s->reload == NULL || s->reload->serial == 0)
 		return;
 	CHILD_FOREACH (c, s)
-		if (c->ch != NULL && c->role != PROC_CONFIG &&
-		    c->conf_taken < s->serial)
+		if (c->ch != NULL && c->role != PROC_CONFIG && !c->removed &&
+		    c->conf_taken < s->reload->serial)
 			return;
 	reload_end(s, EX_OK, NULL);
 }

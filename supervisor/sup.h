@@ -55,8 +55,8 @@ struct child {
 	uint64_t last_down_us;
 	char last_exit[48];
 	struct buf facts;    /* SB_* fields of the last READY */
-	uint32_t conf_sent;  /* serial of the configuration that it was sent */
-	uint32_t conf_taken; /* and has taken */
+	uint32_t conf_start; /* serial of the configuration it started with */
+	uint32_t conf_taken; /* and of the latest that it has taken */
 	bool draining;       /* is replaced when what it does is done */
 	bool removed;        /* its engine is: free the slot at its end */
 	struct loop_timer drained_by;
@@ -205,7 +205,7 @@ int reload_apply(struct sup *s, struct config *next, char **why);
 void reload_begin(struct sup *s);
 /* Somebody asks for one through control. */
 void reload_on_request(struct child *c, struct frame *f);
-/* A worker has taken a configuration, or its slot is free. */
+/* A worker has taken a configuration, or is down. */
 void reload_progress(struct sup *s);
 /* plan has ended its work for a retired service. */
 void reload_service_gone(struct sup *s, uint32_t id);

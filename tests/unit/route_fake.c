@@ -36,6 +36,8 @@ sup_on_frame(void *arg, struct frame *f)
 		return;
 	if (route_refuses(c, f))
 		child_condemn(c);
+	else if (f->def->to == PROC_BIT(PROC_SUP))
+		serve_frame(c, f);
 	else
 		route_frame(c, f);
 }
@@ -149,10 +151,18 @@ fakes_configure(struct sup *s)
 
 	TAILQ_INIT(&s->roots);
 	config_init(&s->conf);
+	s->listener = s->counter_fd = -1;
 	e->instance = 3;
+	e->name = xstrdup("e");
+	e->host = xstrdup("unix:///nonexistent/e.sock");
 	TAILQ_INSERT_TAIL(&s->conf.engines, e, link);
 	sv->engine = e;
 	sv->manifest_fd = -1;
+	sv->name = xstrdup("first");
+	sv->dir = xstrdup("/nonexistent/first");
+	sv->dockerfile = xstrdup("Dockerfile");
+	sv->image = xstrdup("first:latest");
+	sv->container = xstrdup("first");
 	TAILQ_INSERT_TAIL(&s->conf.services, sv, link);
 }
 
@@ -191,6 +201,7 @@ fakes_down(void **state)
 {
 	struct fixture *t = *state;
 	struct fake *w;
+	struct root *r;
 	int fds;
 
 	for (size_t i = 0; (w = fakes(t, i)) != NULL; i++)
@@ -209,6 +220,8 @@ fakes_down(void **state)
 		}
 	}
 	config_clear(&t->sup.conf);
+	while ((r = TAILQ_FIRST(&t->sup.roots)) != NULL)
+		root_free(r);
 	loop_free(t->sup.loop);
 	mono_fake(NULL);
 	fds = t->fds;
