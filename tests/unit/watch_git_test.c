@@ -15,21 +15,19 @@
 #include "workers/watch/git.h"
 
 static struct watch_git *git;
-static int git_ifd;
+static struct watch_inotify *git_in;
 
 static void
-git_new(void)
+git_new(struct world *w)
 {
-	git_ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	assert_true(git_ifd != -1);
-	git = watch_git_new(git_ifd);
+	git_in = w->in;
+	git = watch_git_new(w->in);
 }
 
 static void
 git_end(struct world *w)
 {
 	watch_git_free(git);
-	close(git_ifd);
 	world_free(w);
 }
 
@@ -38,7 +36,7 @@ held(void)
 {
 	mono_t next;
 
-	watch_git_read(git);
+	watch_inotify_read(git_in, 1 << 20);
 	return (watch_git_held(git, 7, &next));
 }
 
@@ -87,7 +85,7 @@ test_above(void **state)
 	struct world *w = world_new();
 	char path[128];
 
-	git_new();
+	git_new(w);
 	world_sh(w, "mkdir -p .git a/b/c");
 	snprintf(path, sizeof(path), "%s/a/b/c", w->root);
 	assert_true(watch_git_above(git, 7, path));
@@ -102,7 +100,7 @@ test_above_file(void **state)
 	struct world *w = world_new();
 	char path[128];
 
-	git_new();
+	git_new(w);
 	world_sh(w,
 	    "mkdir -p .git ../real/worktrees/x a/b;"
 	    "echo 'gitdir: ../../real/worktrees/x' > a/.git");
@@ -119,7 +117,7 @@ test_above_none(void **state)
 {
 	struct world *w = world_new();
 
-	git_new();
+	git_new(w);
 	assert_false(watch_git_above(git, 7, w->root));
 	world_sh(w, "echo 'gitdir: nowhere' > .git");
 	assert_false(watch_git_above(git, 7, w->root));
@@ -141,7 +139,7 @@ test_below(void **state)
 {
 	struct world *w = world_new();
 
-	git_new();
+	git_new(w);
 	world_sh(w,
 	    "mkdir -p .git/modules/sub sub/deep ../out;"
 	    "echo 'gitdir: ../.git/modules/sub' > sub/.git;"
@@ -176,7 +174,7 @@ test_stale(void **state)
 	struct world *w = world_new();
 	mono_t t, next;
 
-	git_new();
+	git_new(w);
 	world_sh(w, "mkdir .git; echo > .git/index.lock");
 	watch_git_below(git, 7, w->rootfd, ".git");
 	assert_true(watch_git_held(git, 7, &next));
@@ -195,7 +193,7 @@ test_below_link(void **state)
 {
 	struct world *w = world_new();
 
-	git_new();
+	git_new(w);
 	world_sh(w,
 	    "mkdir -p ../out; ln -s ../out .git; mkdir d;"
 	    "ln -s ../../out d/o; echo 'gitdir: o' > d/.git");
@@ -222,11 +220,11 @@ test_found(void **state)
 	static const struct watch_ops ops = { .git = on_found };
 	struct world *w = world_new();
 
-	git_new();
+	git_new(w);
 	world_sh(w,
 	    "mkdir -p a/.git b; echo .git > .dockerignore;"
 	    "echo '**/.git' >> .dockerignore");
-	w->tree = watch_tree_new(w->rootfd, w->ifd, &ops, w);
+	w->tree = watch_tree_new(w->rootfd, w->in, &ops, w);
 	w->sub = watch_tree_subscribe(w->tree, 1, NULL);
 	watch_tree_start(w->tree);
 	world_settle(w);

@@ -161,12 +161,11 @@ test_instances(void **state)
 
 	enter_limits();
 	w = world_new();
-	close(w->ifd);
-	w->ifd = -1;
+	watch_inotify_close(w->in);
 	assert_int_equal(set_limit("instances", "0"), 0);
 	world_sh(w, "mkdir d; echo 1 > d/f");
 	world_tree(w);
-	w->tree->no_inotify = EMFILE;
+	w->in->err = EMFILE;
 	world_start(w, NULL);
 	assert_string_equal(watch_tree_backend(w->tree), "poll");
 	assert_int_equal(w->tree->npolled, 2);
@@ -230,7 +229,7 @@ test_fs_types(void **state)
 static void
 silently(struct world *w, const char *cmd)
 {
-	close(w->ifd);
+	close(w->in->fd);
 	world_sh(w, "%s", cmd);
 }
 
@@ -255,7 +254,7 @@ test_remote_root(void **state)
 	assert_string_equal(world_offered(w, w->sub), "P:d/f");
 	usleep(20000);
 	silently(w, "echo 3 > d/f; mkdir d/n; echo > d/n/g");
-	w->ifd = w->tree->ifd = open("/dev/null", O_RDONLY);
+	w->in->fd = open("/dev/null", O_RDONLY);
 	poll_soon(w);
 	assert_string_equal(world_offered(w, w->sub), "P:d/f S:d/n");
 	world_free(w);
@@ -267,8 +266,7 @@ polled_world(const char *cmd)
 {
 	struct world *w = world_new();
 
-	close(w->ifd);
-	w->ifd = -1;
+	watch_inotify_close(w->in);
 	w->no_inotify = true;
 	world_sh(w, "%s", cmd);
 	world_start(w, NULL);

@@ -170,9 +170,9 @@ lose_events(struct world *w)
 	struct inotify_event ev = { .wd = -1, .mask = IN_Q_OVERFLOW };
 	char buf[4096];
 
-	while (read(w->ifd, buf, sizeof(buf)) > 0)
+	while (read(w->in->fd, buf, sizeof(buf)) > 0)
 		;
-	watch_tree_feed(w->tree, &ev, sizeof(ev));
+	watch_inotify_feed(w->in, &ev, sizeof(ev));
 }
 
 static void

@@ -59,7 +59,7 @@ checkout(struct world *w, char branch)
 		close(fd);
 		/* the worker reads meanwhile, when it is not hindered */
 		if (reads && i % 1000 == 999)
-			watch_tree_read(w->tree, 16 << 20);
+			watch_inotify_read(w->in, 16 << 20);
 	}
 }
 

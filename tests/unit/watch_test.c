@@ -44,7 +44,7 @@ del(struct world *w, const char *path)
 static void
 at_once(struct world *w, const char *what)
 {
-	watch_tree_read(w->tree, 1 << 20);
+	watch_inotify_read(w->in, 1 << 20);
 	watch_tree_step(w->tree);
 	assert_string_equal(world_offered(w, w->sub), what);
 }
@@ -60,7 +60,7 @@ test_join(void **state)
 	uint64_t changes;
 
 	world_write(w, "a", "2");
-	watch_tree_read(w->tree, 1 << 20);
+	watch_inotify_read(w->in, 1 << 20);
 	world_settle(w);
 	changes = w->tree->changes;
 	s = watch_tree_join(w->tree, 2, "Dockerfile");
@@ -232,7 +232,7 @@ test_gone_but_seen(void **state)
 	del(w, "d/t");
 	del(w, "u");
 	world_expect(w, "P:d/t");
-	watch_tree_read(w->tree, 1);
+	watch_inotify_read(w->in, 1);
 	assert_true(TAILQ_EMPTY(&w->sub->recent));
 	world_free(w);
 }
@@ -571,7 +571,7 @@ lose_events(struct world *w)
 {
 	char buf[65536];
 
-	while (read(w->ifd, buf, sizeof(buf)) > 0)
+	while (read(w->in->fd, buf, sizeof(buf)) > 0)
 		;
 }
 
@@ -581,7 +581,7 @@ feed_overflow(struct world *w)
 	struct inotify_event ev = { .wd = -1, .mask = IN_Q_OVERFLOW };
 
 	lose_events(w);
-	watch_tree_feed(w->tree, &ev, sizeof(ev));
+	watch_inotify_feed(w->in, &ev, sizeof(ev));
 	assert_true(watch_scan_busy(w->tree));
 }
 
@@ -697,8 +697,7 @@ test_polled(void **state)
 	struct world *w = world_new();
 	uint64_t token, upto, before;
 
-	close(w->ifd);
-	w->ifd = -1;
+	watch_inotify_close(w->in);
 	w->no_inotify = true;
 	world_sh(w, "mkdir -p d/e; echo > d/e/f; echo > g");
 	world_start(w, NULL);
@@ -927,7 +926,7 @@ test_sync_first(void **state)
 	uint64_t token, upto;
 
 	world_sh(w, "for i in $(seq 50); do mkdir -p d$i/e; done");
-	w->tree = watch_tree_new(w->rootfd, w->ifd, &none, NULL);
+	w->tree = watch_tree_new(w->rootfd, w->in, &none, NULL);
 	w->sub = watch_tree_subscribe(w->tree, 1, NULL);
 	watch_tree_start(w->tree);
 	token = watch_tree_sync(w->tree);

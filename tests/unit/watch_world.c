@@ -1,7 +1,6 @@
 /*
  * See watch_world.h.
  */
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -51,10 +50,10 @@ on_inotify(void *arg)
 	struct world *w = arg;
 
 	if (w->no_inotify) {
-		errno = EMFILE;
+		w->in->err = EMFILE;
 		return (-1);
 	}
-	return (w->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+	return (watch_inotify_open(w->in));
 }
 
 static const struct watch_ops ops = { .warning = on_warning,
@@ -75,17 +74,16 @@ world_new(void)
 	snprintf(w->root, sizeof(w->root), "%s/root", w->dir);
 	assert_int_equal(mkdir(w->root, 0755), 0);
 	w->rootfd = open(w->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	w->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	assert_true(w->rootfd != -1 && w->ifd != -1);
+	assert_int_not_equal(w->rootfd, -1);
+	w->in = watch_inotify_new();
+	assert_int_equal(watch_inotify_open(w->in), 0);
 	return (w);
 }
 
 void
 world_tree(struct world *w)
 {
-	w->tree = watch_tree_new(w->rootfd, w->ifd, &ops, w);
-	watch_limits_open(&w->limits);
-	watch_tree_limits(w->tree, &w->limits);
+	w->tree = watch_tree_new(w->rootfd, w->in, &ops, w);
 }
 
 void
@@ -114,12 +112,9 @@ world_free(struct world *w)
 {
 	char cmd[128];
 
-	if (w->tree != NULL && w->tree->limits != NULL)
-		watch_limits_close(&w->limits);
 	watch_tree_free(w->tree);
+	watch_inotify_free(w->in);
 	close(w->rootfd);
-	if (w->ifd != -1)
-		close(w->ifd);
 	assert_int_equal(chdir("/tmp"), 0);
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", w->dir);
 	assert_int_equal(system(cmd), 0);
@@ -129,13 +124,13 @@ world_free(struct world *w)
 static void
 turn(struct world *w, int64_t most_ms)
 {
-	struct pollfd p = { .fd = w->ifd, .events = POLLIN };
+	struct pollfd p = { .fd = w->in->fd, .events = POLLIN };
 	int64_t ms = mono_diff_ms(watch_tree_next(w->tree), mono_now());
 
 	if (ms < 0)
 		ms = 0;
 	poll(&p, 1, (int)(ms < most_ms ? ms : most_ms));
-	watch_tree_read(w->tree, 1 << 20);
+	watch_inotify_read(w->in, 1 << 20);
 	watch_tree_step(w->tree);
 }
 
@@ -184,7 +179,7 @@ world_offered(struct world *w, struct watch_sub *s)
 		}
 		w->taken = b->id;
 		assert_int_equal(watch_sub_take(s, b->id, b->id), 0);
-		watch_tree_read(w->tree, 1 << 20);
+		watch_inotify_read(w->in, 1 << 20);
 	}
 	if (n > 0)
 		qsort(v, n, sizeof(*v), cmp);

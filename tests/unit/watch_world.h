@@ -11,12 +11,11 @@ struct world {
 	char dir[64]; /* holds root/ and what is outside of it */
 	char root[80];
 	int rootfd;
-	int ifd;
+	struct watch_inotify *in;
 	bool no_inotify; /* there is no other instance */
 	struct watch_tree *tree;
 	struct watch_sub *sub;
 	uint64_t taken; /* last batch */
-	struct watch_limits limits;
 	unsigned warnings, scans, overflows, gone;
 	char warning[512]; /* the last */
 };

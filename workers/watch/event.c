@@ -1,6 +1,6 @@
 /*
- * What inotify says.  Watch worker; the records come from the kernel, their
- * names from whoever writes to the tree.
+ * What inotify says of the directories of a tree.  Watch worker, called by
+ * inotify.c.
  */
 #include <sys/inotify.h>
 #include <string.h>
@@ -147,7 +147,7 @@ event_self(struct watch_tree *t, struct watch_node *n, uint32_t mask)
 	if (is_root && (mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)))
 		t->lost = true;
 	if (mask & IN_IGNORED)
-		watch_node_unwatch(t, n, false);
+		watch_node_unwatch(n, false);
 	if (!is_root && (mask & IN_UNMOUNT)) {
 		/* what it covered is in sight again */
 		h = watch_hold_touch(t, n->entry, HOLD_TREE | HOLD_GONE);
@@ -155,8 +155,8 @@ event_self(struct watch_tree *t, struct watch_node *n, uint32_t mask)
 	}
 }
 
-static void
-event_overflow(struct watch_tree *t)
+void
+watch_event_lost(struct watch_tree *t)
 {
 	struct watch_sub *s;
 
@@ -170,49 +170,12 @@ event_overflow(struct watch_tree *t)
 	watch_scan_compare(t);
 }
 
-static void
-event_one(struct watch_tree *t, const struct inotify_event *ev,
-    const char *name)
-{
-	struct watch_node *n;
-
-	if (ev->mask & IN_Q_OVERFLOW) {
-		event_overflow(t);
-		return;
-	}
-	for (unsigned i = 0; (n = watch_node_by_wd(t, ev->wd, i)) != NULL;) {
-		if (*name != '\0')
-			event_name(t, n, name, ev->mask, ev->cookie);
-		else
-			event_self(t, n, ev->mask);
-		/* unless it is gone by now */
-		if (watch_node_by_wd(t, ev->wd, i) == n)
-			i++;
-	}
-}
-
 void
-watch_tree_feed(struct watch_tree *t, const void *buf, size_t len)
+watch_event_one(struct watch_tree *t, struct watch_node *n,
+    const struct inotify_event *ev, const char *name)
 {
-	const char *p = buf;
-	struct inotify_event ev;
-	char name[256];
-	size_t n;
-
-	while (len >= sizeof(ev)) {
-		memcpy(&ev, p, sizeof(ev));
-		p += sizeof(ev);
-		len -= sizeof(ev);
-		if (ev.len > len)
-			return;
-		n = strnlen(p, ev.len);
-		if (n < sizeof(name)) {
-			memcpy(name, p, n);
-			name[n] = '\0';
-			if (strchr(name, '/') == NULL)
-				event_one(t, &ev, name);
-		}
-		p += ev.len;
-		len -= ev.len;
-	}
+	if (*name != '\0')
+		event_name(t, n, name, ev->mask, ev->cookie);
+	else
+		event_self(t, n, ev->mask);
 }

@@ -16,6 +16,7 @@
 #include "workers/shared/path_clean.h"
 #include "workers/shared/tree.h"
 #include "workers/watch/git.h"
+#include "workers/watch/inotify.h"
 
 #define GIT_MASK \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
@@ -35,16 +36,18 @@ struct repo {
 TAILQ_HEAD(repos, repo);
 
 struct watch_git {
-	int ifd;
+	struct watch_inotify *in;
+	bool stirred;
 	struct repos repos;
 };
 
 struct watch_git *
-watch_git_new(int ifd)
+watch_git_new(struct watch_inotify *in)
 {
 	struct watch_git *g = xcalloc(1, sizeof(*g));
 
-	g->ifd = ifd;
+	g->in = in;
+	in->git = g;
 	TAILQ_INIT(&g->repos);
 	return (g);
 }
@@ -53,6 +56,7 @@ static void
 repo_free(struct watch_git *g, struct repo *r)
 {
 	TAILQ_REMOVE(&g->repos, r, link);
+	watch_inotify_release(g->in, r->wd);
 	if (r->fd != -1)
 		close(r->fd);
 	free(r->found);
@@ -69,7 +73,19 @@ watch_git_free(struct watch_git *g)
 		return;
 	while ((r = TAILQ_FIRST(&g->repos)) != NULL)
 		repo_free(g, r);
+	g->in->git = NULL;
 	free(g);
+}
+
+bool
+watch_git_has(const struct watch_git *g, int wd)
+{
+	const struct repo *r;
+
+	TAILQ_FOREACH (r, &g->repos, link)
+		if (r->wd == wd)
+			return (true);
+	return (false);
 }
 
 /* Look whether it is locked now. */
@@ -186,7 +202,7 @@ git_watch(struct watch_git *g, int fd, int back)
 	int wd = -1;
 
 	if (fchdir(fd) == 0)
-		wd = inotify_add_watch(g->ifd, ".", GIT_MASK);
+		wd = watch_inotify_add(g->in, GIT_MASK);
 	if (fchdir(back) == -1)
 		log_debug("the directory before cannot be entered");
 	return (wd);
@@ -220,7 +236,7 @@ watch_git_above(struct watch_git *g, uint32_t tree, const char *path)
 	struct stat root, st;
 	int fd;
 
-	if (g->ifd == -1 || *path != '/' ||
+	if (g->in->fd == -1 || *path != '/' ||
 	    strlcpy(dir, path, sizeof(dir)) >= sizeof(dir) ||
 	    stat(dir, &root) == -1)
 		return (false);
@@ -289,54 +305,61 @@ void
 watch_git_below(struct watch_git *g, uint32_t tree, int rootfd,
     const char *path)
 {
-	struct repo *r, *next;
+	struct repo *r, *old = NULL;
 	size_t n = 0;
 	char *dir;
 	int fd, wd;
 
-	if (g->ifd == -1 || (dir = below_dir(rootfd, path)) == NULL)
+	if (g->in->fd == -1 || (dir = below_dir(rootfd, path)) == NULL)
 		return;
 	fd = tree_open_dir(rootfd, dir);
 	wd = fd != -1 ? git_watch(g, fd, rootfd) : -1;
 	if (fd != -1)
 		close(fd);
-	for (r = TAILQ_FIRST(&g->repos); r != NULL; r = next) {
-		next = TAILQ_NEXT(r, link);
+	TAILQ_FOREACH (r, &g->repos, link) {
 		if (r->tree != tree || r->found == NULL)
 			continue;
-		n++;
-		if (strcmp(r->found, path) != 0)
-			continue;
-		if (r->wd == wd && strcmp(r->dir, dir) == 0)
-			break;
-		repo_free(g, r);
+		if (strcmp(r->found, path) == 0)
+			old = r;
+		else
+			n++;
 	}
-	if (wd == -1 || r != NULL || n >= WATCH_GIT_MAX) {
-		free(dir);
-		return;
+	if (wd != -1 && n < WATCH_GIT_MAX &&
+	    (old == NULL || old->wd != wd || strcmp(old->dir, dir) != 0)) {
+		r = repo_new(g, tree, wd);
+		r->rootfd = rootfd;
+		r->found = xstrdup(path);
+		r->dir = xstrdup(dir);
+		repo_look(r);
+	} else if (wd != -1) {
+		/* it is known, or one too many */
+		watch_inotify_release(g->in, wd);
+		old = NULL;
 	}
-	r = repo_new(g, tree, wd);
-	r->rootfd = rootfd;
-	r->found = xstrdup(path);
-	r->dir = dir;
-	repo_look(r);
+	if (old != NULL)
+		repo_free(g, old);
+	free(dir);
 }
 
 /*
  * What they say.
  */
 
-static void
-git_event(struct watch_git *g, const struct inotify_event *ev)
+void
+watch_git_event(struct watch_git *g, const struct inotify_event *ev,
+    const char *name)
 {
+	bool lost = (ev->mask & IN_Q_OVERFLOW) != 0;
 	struct repo *r, *next;
 
+	/* a tree that watches the same directory has all its events sent */
+	if (!lost && !(ev->mask & IN_IGNORED) && strcmp(name, GIT_LOCK) != 0)
+		return;
 	for (r = TAILQ_FIRST(&g->repos); r != NULL; r = next) {
 		next = TAILQ_NEXT(r, link);
-		if (ev->mask & IN_Q_OVERFLOW)
-			repo_look(r);
-		if (r->wd != ev->wd)
+		if (!lost && r->wd != ev->wd)
 			continue;
+		g->stirred = true;
 		repo_look(r);
 		/* removed, and whoever finds another one tells */
 		if (ev->mask & IN_IGNORED)
@@ -345,24 +368,12 @@ git_event(struct watch_git *g, const struct inotify_event *ev)
 }
 
 bool
-watch_git_read(struct watch_git *g)
+watch_git_stirred(struct watch_git *g)
 {
-	char buf[16384];
-	bool any = false;
-	struct inotify_event ev;
-	ssize_t n;
+	bool stirred = g->stirred;
 
-	if (g->ifd == -1)
-		return (false);
-	while ((n = read(g->ifd, buf, sizeof(buf))) > 0) {
-		any = true;
-		for (size_t at = 0; at + sizeof(ev) <= (size_t)n;
-		     at += sizeof(ev) + ev.len) {
-			memcpy(&ev, buf + at, sizeof(ev));
-			git_event(g, &ev);
-		}
-	}
-	return (any);
+	g->stirred = false;
+	return (stirred);
 }
 
 bool

@@ -20,8 +20,11 @@
 
 struct watch_git;
 
-/* ifd stays the caller's; -1: nothing is ever held. */
-struct watch_git *watch_git_new(int ifd);
+struct inotify_event;
+struct watch_inotify;
+
+/* The instance stays the caller's, and tells of the locks from now on. */
+struct watch_git *watch_git_new(struct watch_inotify *in);
 void watch_git_free(struct watch_git *g);
 
 /*
@@ -39,8 +42,15 @@ bool watch_git_above(struct watch_git *g, uint32_t tree, const char *path);
 void watch_git_below(struct watch_git *g, uint32_t tree, int rootfd,
     const char *path);
 
-/* Read the events; false when there were none. */
-bool watch_git_read(struct watch_git *g);
+/* An event of the instance, whomever it concerns. */
+void watch_git_event(struct watch_git *g, const struct inotify_event *ev,
+    const char *name);
+
+/* Whether there were events of ours since this was asked last. */
+bool watch_git_stirred(struct watch_git *g);
+
+/* Whether a repository has the watch. */
+bool watch_git_has(const struct watch_git *g, int wd);
 
 /*
  * Whether a repository of the tree is locked, or was until just now.  *next:

@@ -27,29 +27,28 @@ static const char *const names[LIMIT_MAX][2] = {
 };
 
 void
-watch_limits_open(struct watch_limits *l)
+watch_limits_open(struct watch_inotify *in)
 {
 	char *path;
 
-	TAILQ_INIT(&l->trees);
 	for (int i = 0; i < LIMIT_MAX; i++)
 		for (int k = 0; k < 2; k++) {
 			path = xasprintf("/proc/sys/%s", names[i][k]);
 			for (char *p = path + strlen("/proc/sys/"); *p; p++)
 				if (*p == '.')
 					*p = '/';
-			l->fds[i][k] = open(path, O_RDONLY | O_CLOEXEC);
+			in->limits[i][k] = open(path, O_RDONLY | O_CLOEXEC);
 			free(path);
 		}
 }
 
 void
-watch_limits_close(struct watch_limits *l)
+watch_limits_close(struct watch_inotify *in)
 {
 	for (int i = 0; i < LIMIT_MAX; i++)
 		for (int k = 0; k < 2; k++)
-			if (l->fds[i][k] != -1)
-				close(l->fds[i][k]);
+			if (in->limits[i][k] != -1)
+				close(in->limits[i][k]);
 }
 
 static uint64_t
@@ -97,30 +96,28 @@ watch_limit_text(enum watch_limit which, uint64_t system, uint64_t ns,
 	    name, value, need, name, watch_limit_enough(which, need * 2)));
 }
 
-/* What the trees of this worker hold, and what they want. */
+/* What this worker holds, and what it wants. */
 static char *
-limit_why(const struct watch_tree *t, enum watch_limit which)
+limit_why(const struct watch_inotify *in, enum watch_limit which)
 {
-	const struct watch_tree *o;
-	uint64_t held = 0, wanted = 0;
+	uint64_t held = in->fd != -1, wanted = 1;
+	const struct watch_tree *t;
 
-	if (t->limits == NULL)
-		return (watch_limit_text(which, LIMIT_UNKNOWN, LIMIT_UNKNOWN, 0,
-		    0));
-	TAILQ_FOREACH (o, &t->limits->trees, limited) {
-		if (o->gone)
-			continue;
-		held += which == LIMIT_WATCHES ? o->watches : o->ifd != -1;
-		wanted += which == LIMIT_WATCHES ? o->nodes : 1;
+	if (which == LIMIT_WATCHES) {
+		held = in->watches;
+		/* a directory of several trees has one */
+		wanted = held;
+		TAILQ_FOREACH (t, &in->trees, all)
+			wanted += t->gone ? 0 : t->nodes - t->watches;
 	}
-	return (watch_limit_text(which, limit_value(t->limits->fds[which][0]),
-	    limit_value(t->limits->fds[which][1]), held, wanted));
+	return (watch_limit_text(which, limit_value(in->limits[which][0]),
+	    limit_value(in->limits[which][1]), held, wanted));
 }
 
 bool
 watch_tree_lacks(const struct watch_tree *t)
 {
-	return (!t->gone && (t->ifd == -1 || t->npolled > t->nremote));
+	return (!t->gone && (t->in->fd == -1 || t->npolled > t->nremote));
 }
 
 char *
@@ -128,11 +125,11 @@ watch_tree_lack(const struct watch_tree *t)
 {
 	if (!watch_tree_lacks(t))
 		return (NULL);
-	if (t->ifd != -1)
-		return (limit_why(t, LIMIT_WATCHES));
-	if (t->no_inotify != EMFILE)
-		return (xasprintf("inotify: %s", strerror(t->no_inotify)));
-	return (limit_why(t, LIMIT_INSTANCES));
+	if (t->in->fd != -1)
+		return (limit_why(t->in, LIMIT_WATCHES));
+	if (t->in->err != EMFILE)
+		return (xasprintf("inotify: %s", strerror(t->in->err)));
+	return (limit_why(t->in, LIMIT_INSTANCES));
 }
 
 const char *
@@ -140,7 +137,7 @@ watch_tree_backend(const struct watch_tree *t)
 {
 	const struct watch_node *n = t->root->node;
 
-	return (t->ifd == -1 || (n != NULL && (n->flags & NODE_REMOTE)) ?
+	return (t->in->fd == -1 || (n != NULL && (n->flags & NODE_REMOTE)) ?
 		"poll" :
 		"inotify");
 }

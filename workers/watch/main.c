@@ -5,8 +5,6 @@
  * network, starts nothing and writes nothing.  watch.h says how it works;
  * this file starts it and takes what others ask.
  */
-#include <sys/inotify.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -52,7 +50,7 @@ watch_on_take(struct worker *w, struct frame *f)
 		    "another TAKE has come");
 	s->take = f->head.id;
 	/* what is read later was no part of what the consumer has seen */
-	watch_tree_read(r->tree, READ_BURST);
+	watch_read(w);
 	root_turn(r);
 }
 
@@ -73,6 +71,7 @@ watch_on_sync(struct worker *w, struct frame *f)
 	q->id = f->head.id;
 	q->token = watch_tree_sync(r->tree);
 	TAILQ_INSERT_TAIL(&r->waits, q, link);
+	watch_read(w);
 	root_turn(r);
 }
 
@@ -152,7 +151,7 @@ root_real_path(const struct conf_root *conf)
 	return (xstrndup(path, (size_t)n));
 }
 
-/* With start-up rights: inotify instances, and what only /proc tells. */
+/* With start-up rights: the inotify instance, and what only /proc tells. */
 static int
 watch_setup(struct worker *w)
 {
@@ -160,9 +159,9 @@ watch_setup(struct worker *w)
 	struct root *r;
 
 	w->state = st;
-	watch_limits_open(&st->limits);
-	st->git_ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	st->git = watch_git_new(st->git_ifd);
+	st->in = watch_inotify_new();
+	watch_inotify_open(st->in);
+	st->git = watch_git_new(st->in);
 	st->mounts_fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (st->mounts_fd == -1)
 		log_warn("/proc/self/mountinfo: mounts below the sources will "
@@ -174,13 +173,9 @@ watch_setup(struct worker *w)
 		r = &st->roots[i];
 		r->w = w;
 		r->conf = w->conf.roots[i];
-		r->ifd = -1;
 		TAILQ_INIT(&r->waits);
 		if (r->conf->fd == -1)
 			continue;
-		r->ifd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-		if (r->ifd == -1)
-			r->no_inotify = errno;
 		r->path = root_real_path(r->conf);
 		r->home = watch_home_new(r->conf->fd, r->path);
 		watch_git_above(st->git, r->conf->tree, r->path);
@@ -189,13 +184,12 @@ watch_setup(struct worker *w)
 }
 
 static void
-root_start(struct root *r, struct watch_limits *limits)
+root_start(struct root *r)
 {
 	const struct conf *c = &r->w->conf;
+	struct state *st = r->w->state;
 
-	r->tree = watch_tree_new(r->conf->fd, r->ifd, &root_ops, r);
-	r->tree->no_inotify = r->no_inotify;
-	watch_tree_limits(r->tree, limits);
+	r->tree = watch_tree_new(r->conf->fd, st->in, &root_ops, r);
 	r->tree->home = r->home;
 	for (size_t i = 0; i < c->nservices; i++)
 		if (c->services[i]->tree == r->conf->tree)
@@ -210,10 +204,8 @@ static int
 watch_start(struct worker *w)
 {
 	struct state *st = w->state;
-	struct root *r;
 
-	if (st->git_ifd != -1 &&
-	    loop_fd_set(w->loop, st->git_ifd, EPOLLIN, watch_on_git, w) == -1) {
+	if (st->in->fd != -1 && watch_open_inotify(w) == -1) {
 		log_warn("inotify");
 		return (-1);
 	}
@@ -224,16 +216,9 @@ watch_start(struct worker *w)
 			log_warn("mountinfo");
 	}
 	for (size_t i = 0; i < st->nroots; i++) {
-		r = &st->roots[i];
-		root_start(r, &st->limits);
-		if (r->ifd != -1 &&
-		    loop_fd_set(w->loop, r->ifd, EPOLLIN, root_on_events, r) ==
-			-1) {
-			log_warn("inotify");
-			return (-1);
-		}
+		root_start(&st->roots[i]);
 		/* READY first: the scan follows */
-		loop_timer_in_ms(w->loop, &r->timer, 0, root_on_timer, r);
+		root_soon(&st->roots[i]);
 	}
 	return (0);
 }
@@ -280,7 +265,7 @@ watch_reconf(struct worker *w)
 				watch_tree_join(r->tree, s->service,
 				    s->dockerfile);
 		}
-		loop_timer_in_ms(w->loop, &r->timer, 0, root_on_timer, r);
+		root_soon(r);
 	}
 }
 

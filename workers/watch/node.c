@@ -1,8 +1,7 @@
 /*
- * The snapshot of a tree: names, directories, and which watch stands for
- * which directory.  Pure memory but for inotify_rm_watch(2).  Watch worker.
+ * The snapshot of a tree: names and directories.  Pure memory, but that a
+ * directory's watch goes with it.  Watch worker.
  */
-#include <sys/inotify.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +141,7 @@ watch_node_new(struct watch_tree *t, struct watch_entry *e)
 {
 	struct watch_node *n = xcalloc(1, sizeof(*n));
 
+	n->tree = t;
 	n->entry = e;
 	n->wd = -1;
 	RB_INIT(&n->names);
@@ -173,7 +173,7 @@ static void
 node_drop(struct watch_tree *t, struct watch_node *n)
 {
 	watch_scan_unqueue(t, n);
-	watch_node_unwatch(t, n, true);
+	watch_node_unwatch(n, true);
 	watch_node_flag(t, n, NODE_UNREADABLE, false);
 	watch_node_remote(t, n, NULL);
 	watch_node_flag(t, n, NODE_POLLED, false);
@@ -215,80 +215,6 @@ watch_node_move(struct watch_tree *t, struct watch_node *n,
 	n->entry = to;
 	to->node = n;
 	watch_rules_forget(t);
-}
-
-static struct watch_node **
-wd_chain(struct watch_tree *t, int wd)
-{
-	return (&t->wds[(unsigned)wd & (t->nwds - 1)]);
-}
-
-/* Watches are numbered one after the other: the number is its own hash. */
-static void
-wd_grow(struct watch_tree *t)
-{
-	struct watch_node **old = t->wds, *n, *next, **head;
-	size_t nold = t->nwds;
-
-	t->nwds = nold == 0 ? WATCH_WD_HASH : nold * 2;
-	t->wds = xcalloc(t->nwds, sizeof(*t->wds));
-	for (size_t i = 0; i < nold; i++)
-		for (n = old[i]; n != NULL; n = next) {
-			next = n->wd_next;
-			head = wd_chain(t, n->wd);
-			n->wd_next = *head;
-			*head = n;
-		}
-	free(old);
-}
-
-struct watch_node *
-watch_node_by_wd(struct watch_tree *t, int wd, unsigned nth)
-{
-	struct watch_node *n;
-
-	if (wd < 0 || t->nwds == 0)
-		return (NULL);
-	for (n = *wd_chain(t, wd); n != NULL; n = n->wd_next)
-		if (n->wd == wd && nth-- == 0)
-			return (n);
-	return (NULL);
-}
-
-void
-watch_node_set_wd(struct watch_tree *t, struct watch_node *n, int wd)
-{
-	struct watch_node **head;
-
-	if (n->wd == wd)
-		return;
-	watch_node_unwatch(t, n, true);
-	if (t->watches >= t->nwds)
-		wd_grow(t);
-	n->wd = wd;
-	head = wd_chain(t, wd);
-	n->wd_next = *head;
-	*head = n;
-	t->watches++;
-}
-
-void
-watch_node_unwatch(struct watch_tree *t, struct watch_node *n, bool remove)
-{
-	struct watch_node **p;
-	int wd = n->wd;
-
-	if (wd == -1)
-		return;
-	for (p = wd_chain(t, wd); *p != n; p = &(*p)->wd_next)
-		;
-	*p = n->wd_next;
-	n->wd_next = NULL;
-	n->wd = -1;
-	t->watches--;
-	/* the same directory may be here twice: moved, or mounted twice */
-	if (remove && t->ifd != -1 && watch_node_by_wd(t, wd, 0) == NULL)
-		inotify_rm_watch(t->ifd, wd);
 }
 
 void

@@ -2,21 +2,21 @@
  * A root of the watch worker, see root.h: what its tree says is told to those
  * whom it concerns.
  */
-#include <sys/inotify.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "buf.h"
 #include "workers/watch/root.h"
 
 #define MOUNTS_MS   20   /* mounts come and go in groups */
 #define MOUNTS_COST 20   /* a 20th of the time goes into reading them */
+#define TURNS_MS    20   /* of a pass of the loop */
 #define GONE_MS     1000 /* readers are replaced so often at most */
 
 static void root_check_git(struct root *r);
+static void root_on_timer(void *arg);
 
 void
 root_fields(struct buf *b, const struct root *r)
@@ -91,22 +91,16 @@ root_check_git(struct root *r)
 		root_send_tree(r);
 }
 
-/* A lock is seen before what was changed under it. */
+/* Locks may have come and gone. */
 static void
-watch_read_git(struct worker *w)
+watch_check_git(struct worker *w)
 {
 	struct state *st = w->state;
 
-	if (!watch_git_read(st->git))
+	if (!watch_git_stirred(st->git))
 		return;
 	for (size_t i = 0; i < st->nroots; i++)
 		root_check_git(&st->roots[i]);
-}
-
-void
-watch_on_git(void *arg, uint32_t events)
-{
-	watch_read_git(arg);
 }
 
 static void
@@ -154,10 +148,13 @@ static void
 root_on_overflow(void *arg)
 {
 	struct root *r = arg;
+	struct state *st = r->w->state;
 
-	log_warnx("%s: events were lost (sysctl "
-		  "fs.inotify.max_queued_events); comparing the tree",
-	    r->conf->path);
+	/* all of them lose them at the same time */
+	if (mono_now().ns >= st->lost_again.ns)
+		log_warnx("events were lost (sysctl "
+			  "fs.inotify.max_queued_events); comparing the trees");
+	st->lost_again = mono_add_ms(mono_now(), WATCH_LOST_MS);
 	root_event(r, EVENT_WATCH_OVERFLOW, NULL);
 }
 
@@ -178,11 +175,6 @@ root_on_gone(void *arg)
 	mono_t when = mono_add_ms(st->begun, GONE_MS);
 
 	log_warnx("%s: the directory is gone", r->conf->path);
-	if (r->ifd != -1) {
-		loop_fd_del(r->w->loop, r->ifd);
-		close(r->ifd);
-		r->ifd = r->tree->ifd = -1;
-	}
 	root_event(r, EVENT_WATCH_ROOT_GONE, NULL);
 	root_tell_tree(r);
 	/* each time the readers are replaced: one that flaps has to wait */
@@ -198,16 +190,8 @@ static int
 root_on_inotify(void *arg)
 {
 	struct root *r = arg;
-	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 
-	if (fd == -1)
-		return (-1);
-	if (loop_fd_set(r->w->loop, fd, EPOLLIN, root_on_events, r) == -1) {
-		close(fd);
-		return (-1);
-	}
-	r->ifd = fd;
-	return (fd);
+	return (watch_open_inotify(r->w));
 }
 
 const struct watch_ops root_ops = {
@@ -244,11 +228,14 @@ root_answer_takes(struct root *r)
 	struct watch_batch *b;
 	struct watch_sub *s;
 
-	watch_read_git(r->w);
-	TAILQ_FOREACH (s, &r->tree->subs, link)
-		if (s->take != 0 && !r->tree->gone &&
-		    (b = watch_sub_next(s)) != NULL)
-			root_send_batch(r, s, b);
+	TAILQ_FOREACH (s, &r->tree->subs, link) {
+		if (s->take == 0 || r->tree->gone ||
+		    (b = watch_sub_next(s)) == NULL)
+			continue;
+		/* a lock is told before what was changed under it */
+		watch_read(r->w);
+		root_send_batch(r, s, b);
+	}
 }
 
 static void
@@ -285,19 +272,78 @@ root_turn(struct root *r)
 		loop_timer_set(r->w->loop, &r->timer, next, root_on_timer, r);
 }
 
-void
+/* The next pass begins. */
+static void
+watch_on_spent(void *arg)
+{
+	struct state *st = arg;
+
+	st->spent = 0;
+}
+
+/*
+ * Many trees may have much to do at the same time: those that come too late
+ * for this pass are first in the next, after what others ask.
+ */
+static void
 root_on_timer(void *arg)
 {
-	root_turn(arg);
+	struct root *r = arg;
+	struct state *st = r->w->state;
+	int64_t begun = mono_now().ns;
+
+	if (st->spent >= TURNS_MS * INT64_C(1000000)) {
+		loop_timer_set(r->w->loop, &r->timer, r->timer.when,
+		    root_on_timer, r);
+		loop_timer_set(r->w->loop, &st->spent_timer, (mono_t) { 0 },
+		    watch_on_spent, st);
+		return;
+	}
+	root_turn(r);
+	st->spent += mono_now().ns - begun;
 }
 
 void
-root_on_events(void *arg, uint32_t events)
+root_soon(struct root *r)
 {
-	struct root *r = arg;
+	mono_t now = mono_now();
 
-	watch_tree_read(r->tree, READ_BURST);
-	root_turn(r);
+	if (!loop_timer_is_set(&r->timer) || r->timer.when.ns > now.ns)
+		loop_timer_set(r->w->loop, &r->timer, now, root_on_timer, r);
+}
+
+void
+watch_read(struct worker *w)
+{
+	struct state *st = w->state;
+	struct watch_tree *t;
+
+	watch_inotify_read(st->in, READ_BURST);
+	watch_check_git(w);
+	while ((t = watch_inotify_stirred(st->in)) != NULL)
+		root_soon(t->arg);
+}
+
+static void
+watch_on_events(void *arg, uint32_t events)
+{
+	watch_read(arg);
+}
+
+int
+watch_open_inotify(struct worker *w)
+{
+	struct watch_inotify *in = ((struct state *)w->state)->in;
+
+	if (in->fd == -1 && watch_inotify_open(in) == -1) {
+		errno = in->err;
+		return (-1);
+	}
+	if (loop_fd_set(w->loop, in->fd, EPOLLIN, watch_on_events, w) == 0)
+		return (0);
+	in->err = errno;
+	watch_inotify_close(in);
+	return (-1);
 }
 
 static void
@@ -306,7 +352,10 @@ root_on_mount(void *arg, const char *path)
 	struct root *r = arg;
 
 	log_debug("%s: mounts have changed", r->conf->path);
+	if (r->tree == NULL)
+		return;
 	watch_tree_mounted(r->tree, path);
+	root_soon(r);
 }
 
 void
@@ -333,9 +382,6 @@ watch_read_mounts(struct worker *w)
 			watch_mounts_diff(r->mounts, now, root_on_mount, r);
 		watch_mounts_free(r->mounts);
 		r->mounts = now;
-		if (r->tree != NULL && !r->tree->gone)
-			loop_timer_in_ms(w->loop, &r->timer, 0, root_on_timer,
-			    r);
 	}
 	free(text);
 	st->mounts_next = mono_add_ms(mono_now(),

@@ -22,8 +22,6 @@ TAILQ_HEAD(waits, wait);
 struct root {
 	struct worker *w;
 	const struct conf_root *conf;
-	int ifd;
-	int no_inotify; /* errno, while there is none */
 	bool told_scanned;
 	bool held;        /* by git */
 	uint64_t numbers; /* the last that plan was told of */
@@ -38,9 +36,12 @@ struct root {
 };
 
 struct state {
-	struct watch_limits limits;
+	struct watch_inotify *in;
 	struct watch_git *git;
-	int git_ifd;
+	mono_t lost_again; /* lost events are not logged before */
+	/* A pass of the loop has so much time for the trees' work, ns. */
+	int64_t spent;
+	struct loop_timer spent_timer;
 	int mounts_fd;
 	struct loop_timer mounts_timer;
 	mono_t mounts_next;
@@ -61,10 +62,16 @@ void root_tell_tree(struct root *r);
 /* One turn: work, answer, and say when the next turn is wanted. */
 void root_turn(struct root *r);
 
-/* Callbacks of the loop: a root; the worker. */
-void root_on_timer(void *arg);
-void root_on_events(void *arg, uint32_t events);
-void watch_on_git(void *arg, uint32_t events);
+/* It has its turn in the next pass of the loop. */
+void root_soon(struct root *r);
+
+/* Read events of all roots, see to git's locks, and have them dealt with. */
+void watch_read(struct worker *w);
+
+/* Open the instance, and read from it in the loop.  -1 with errno. */
+int watch_open_inotify(struct worker *w);
+
+/* Callback of the loop. */
 void watch_on_mounts(void *arg, uint32_t events);
 
 /* Which mounts there are now; what came or went is compared. */

@@ -234,12 +234,12 @@ scan_watch(struct watch_tree *t, struct watch_node *n)
 	uint32_t mask = SCAN_MASK;
 	int wd;
 
-	if (t->ifd != -1 && !t->no_watches) {
+	if (t->in->fd != -1 && !t->no_watches) {
 		if (n->entry->dir == NULL)
 			mask |= IN_DELETE_SELF | IN_MOVE_SELF;
-		wd = inotify_add_watch(t->ifd, ".", mask);
+		wd = watch_inotify_add(t->in, mask);
 		if (wd != -1)
-			watch_node_set_wd(t, n, wd);
+			watch_node_set_wd(n, wd);
 		else if (errno == EACCES || errno == EPERM)
 			return (-1);
 		else if (errno == ENOSPC || errno == ENOMEM)

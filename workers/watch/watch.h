@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "workers/shared/ignore.h"
 #include "workers/shared/tree.h"
+#include "workers/watch/inotify.h"
 
 #define WATCH_HOLD_MS     30   /* new names, deletes, rename sources */
 #define WATCH_REMADE_MS   5    /* a known name that was made anew */
@@ -33,6 +34,7 @@
 #define WATCH_POLL_SHARE  20     /* a pass takes a 20th of the time, or less */
 #define WATCH_RETRY_MS    10000  /* unreadable directories */
 #define WATCH_CHECK_MS    1000   /* is the root still there? */
+#define WATCH_TICK_MS     100    /* see watch_tick() */
 #define WATCH_TELL_MS     600000 /* the same limit is told so often */
 #define WATCH_LOST_MS     10000  /* and that events were lost */
 #define WATCH_WARN_BURST  20     /* warnings in a row, then one in so long */
@@ -78,6 +80,7 @@ RB_HEAD(watch_names, watch_entry);
 #define NODE_REMOTE     0x4 /* polled, since others change it as well */
 
 struct watch_node {
+	struct watch_tree *tree;
 	struct watch_entry *entry;
 	struct watch_names names;
 	struct watch_node *wd_next;
@@ -206,19 +209,8 @@ struct watch_ops {
 	void (*gone)(void *arg);
 	/* A name ".git", whatever the rules say of it. */
 	void (*git)(void *arg, const char *path);
-	/* A new inotify instance, which is the caller's; -1 with errno. */
+	/* There is no inotify instance: try to open it.  -1: none still. */
 	int (*inotify)(void *arg);
-};
-
-enum watch_limit { LIMIT_WATCHES, LIMIT_INSTANCES, LIMIT_MAX };
-#define LIMIT_UNKNOWN UINT64_MAX
-
-TAILQ_HEAD(watch_limited, watch_tree);
-
-/* The kernel's limits, which all trees of the worker share. */
-struct watch_limits {
-	int fds[LIMIT_MAX][2]; /* sysctl: fs.inotify, user; -1: none */
-	struct watch_limited trees;
 };
 
 /* The directory that is being read. */
@@ -232,24 +224,21 @@ struct watch_scan {
 	char buf[32768] __attribute__((aligned(8)));
 };
 
-#define WATCH_WD_HASH 4096
-
 struct watch_tree {
 	const struct watch_ops *ops;
 	void *arg;
-	int rootfd;     /* borrowed */
-	int ifd;        /* inotify; -1: everything is polled */
-	int no_inotify; /* errno, while there is none */
+	int rootfd; /* borrowed */
+	struct watch_inotify *in;
+	TAILQ_ENTRY(watch_tree) all;
+	TAILQ_ENTRY(watch_tree) stirred;
+	bool is_stirred;
 	char *home; /* the root's own path, from itself: ../../a/b; or NULL */
 	mono_t home_next;
 	bool lost; /* the root was moved, deleted or unmounted */
 	bool gone; /* and that has been told */
 	bool scanned;
 	bool links_stale;
-	bool no_watches;             /* the limit is reached */
-	struct watch_limits *limits; /* NULL: not known */
-	TAILQ_ENTRY(watch_tree) limited;
-	mono_t limit_again; /* it is not told before */
+	bool no_watches; /* the limit is reached */
 	mono_t lost_again;
 	mono_t warn_since; /* warnings have been counted since then */
 	unsigned warned, unwarned;
@@ -258,15 +247,13 @@ struct watch_tree {
 	uint64_t changes; /* number of the last change */
 	uint64_t entries;
 	uint64_t nodes;
-	uint64_t watches;
+	uint64_t watches; /* nodes that have one */
 	uint64_t nunreadable;
 	uint64_t npolled;
 	uint64_t nremote;
 	const char *remote_fs; /* the file system of the first of these */
 	char *remote_path;     /* where it begins */
 	uint64_t overflows;
-	struct watch_node **wds; /* chains, grown with the watches */
-	size_t nwds;
 	struct watch_nodes queue; /* to be read */
 	struct watch_nodes moved; /* seen to go, not yet to arrive */
 	struct watch_nodes unreadable;
@@ -292,14 +279,11 @@ struct watch_tree {
 
 /* wtree.c: the tree as a whole */
 
-/* Share these limits; before the first scan. */
-void watch_tree_limits(struct watch_tree *t, struct watch_limits *l);
-
 /*
- * Takes nothing: rootfd and ifd (inotify_init1, non-blocking, or -1: poll)
- * stay the caller's and must outlive the tree.  rootfd -1: the root is gone.
+ * Takes nothing: rootfd and the instance stay the caller's and must outlive
+ * the tree.  rootfd -1: the root is gone.
  */
-struct watch_tree *watch_tree_new(int rootfd, int ifd,
+struct watch_tree *watch_tree_new(int rootfd, struct watch_inotify *in,
     const struct watch_ops *ops, void *arg);
 void watch_tree_free(struct watch_tree *t);
 
@@ -321,12 +305,6 @@ void watch_tree_leave(struct watch_tree *t, struct watch_sub *s);
 
 /* Begin the first scan. */
 void watch_tree_start(struct watch_tree *t);
-
-/*
- * Read events: until there are none, at most `most` bytes.  True when the
- * queue was read empty.
- */
-bool watch_tree_read(struct watch_tree *t, size_t most);
 
 /* One slice of work: scans, held changes that are due, polls. */
 void watch_tree_step(struct watch_tree *t);
@@ -359,8 +337,12 @@ void watch_tree_git(struct watch_tree *t, const struct watch_node *dir,
 void watch_tree_warn(struct watch_tree *t, const char *path, int err,
     const char *text);
 
-/* event.c: what inotify says; buf is whole records */
-void watch_tree_feed(struct watch_tree *t, const void *buf, size_t len);
+struct inotify_event;
+
+/* event.c: what inotify says: of a directory; that events were lost */
+void watch_event_one(struct watch_tree *t, struct watch_node *n,
+    const struct inotify_event *ev, const char *name);
+void watch_event_lost(struct watch_tree *t);
 
 /* node.c: the snapshot */
 int watch_entry_cmp(const struct watch_entry *a, const struct watch_entry *b);
@@ -395,16 +377,8 @@ void watch_node_free(struct watch_tree *t, struct watch_node *n);
 void watch_node_move(struct watch_tree *t, struct watch_node *n,
     struct watch_entry *to);
 
-/* The node number `nth` that has this watch; NULL: there are no more. */
-struct watch_node *watch_node_by_wd(struct watch_tree *t, int wd, unsigned nth);
-void watch_node_set_wd(struct watch_tree *t, struct watch_node *n, int wd);
-
 /* Whether the node is top, or lies below it. */
 bool watch_node_below(const struct watch_node *n, const struct watch_node *top);
-
-/* Forget the watch of a node; `remove`: the kernel's, too. */
-void watch_node_unwatch(struct watch_tree *t, struct watch_node *n,
-    bool remove);
 
 /* The directory lies in a file system of that name; NULL: in a local one. */
 void watch_node_remote(struct watch_tree *t, struct watch_node *n,
@@ -460,6 +434,12 @@ void watch_scan_new(struct watch_tree *t, struct watch_entry *e,
     struct watch_hold *h);
 
 /* watchdog.c: what happens by the clock */
+
+/*
+ * The next multiple of so many ms: what is done every now and then is done
+ * for all trees in one wake-up.
+ */
+mono_t watch_tick(mono_t when, int64_t ms);
 void watch_poll_tick(struct watch_tree *t, mono_t now);
 void watch_poll_now(struct watch_tree *t);
 void watch_poll_done(struct watch_tree *t);
@@ -474,8 +454,8 @@ const char *watch_fs_of(int fd);
 /* limits.c: what the kernel allows, and what would be enough */
 
 /* Open the sysctls, which needs a path, and close them. */
-void watch_limits_open(struct watch_limits *l);
-void watch_limits_close(struct watch_limits *l);
+void watch_limits_open(struct watch_inotify *in);
+void watch_limits_close(struct watch_inotify *in);
 
 /* A value to set, for that many that are needed. */
 uint64_t watch_limit_enough(enum watch_limit which, uint64_t need);

@@ -2,11 +2,18 @@
  * What happens by the clock: comparing what has no watch, trying unreadable
  * directories again.  Watch worker.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "buf.h"
 #include "workers/watch/watch.h"
+
+mono_t
+watch_tick(mono_t when, int64_t ms)
+{
+	int64_t ns = ms * 1000000;
+
+	return ((mono_t) { (when.ns + ns - 1) / ns * ns });
+}
 
 /* Compare the directories of a list, each without going down. */
 static void
@@ -18,20 +25,6 @@ poll_list(struct watch_tree *t, struct watch_nodes *list, struct watch_job *j)
 		watch_scan_queue(t, n, j, false);
 }
 
-/* There was no inotify instance for the tree: perhaps there is one now. */
-static void
-poll_inotify(struct watch_tree *t)
-{
-	int fd;
-
-	if (t->ifd != -1 || t->ops->inotify == NULL)
-		return;
-	if ((fd = t->ops->inotify(t->arg)) == -1)
-		t->no_inotify = errno;
-	else
-		t->ifd = fd;
-}
-
 void
 watch_poll_now(struct watch_tree *t)
 {
@@ -41,7 +34,9 @@ watch_poll_now(struct watch_tree *t)
 		return;
 	/* the limit may have been raised, or watches have come free */
 	t->no_watches = false;
-	poll_inotify(t);
+	/* and so may an inotify instance */
+	if (t->in->fd == -1 && t->ops->inotify != NULL)
+		t->ops->inotify(t->arg);
 	j = watch_job_new(t, false, false);
 	t->poll_seq = j->seq;
 	t->poll_begun = mono_now();
@@ -70,20 +65,28 @@ poll_wanted(const struct watch_tree *t)
 	return (t->scanned && t->poll_seq == 0 && t->npolled > 0);
 }
 
-/* Say it when watches are missing, once it is known how many. */
+/* Say it when watches are missing, once it is known how many, for all. */
 static void
 limit_tell(struct watch_tree *t, mono_t now)
 {
+	const struct watch_tree *o;
+	unsigned long long n = 0;
 	char *lack, *text;
 
-	if (!t->scanned || watch_scan_busy(t) || !watch_tree_lacks(t) ||
-	    now.ns < t->limit_again.ns)
+	if (!watch_tree_lacks(t) || now.ns < t->in->limit_again.ns)
 		return;
-	t->limit_again = mono_add_ms(now, WATCH_TELL_MS);
+	TAILQ_FOREACH (o, &t->in->trees, all) {
+		if (o->gone)
+			continue;
+		if (!o->scanned || watch_scan_busy(o))
+			return;
+		n += o->npolled;
+	}
+	t->in->limit_again = mono_add_ms(now, WATCH_TELL_MS);
 	lack = watch_tree_lack(t);
 	text = xasprintf("%s; until then %llu directories are compared every "
 			 "now and then",
-	    lack, (unsigned long long)t->npolled);
+	    lack, n);
 	watch_tree_warn(t, "", 0, text);
 	free(text);
 	free(lack);
@@ -110,11 +113,13 @@ watch_poll_tick(struct watch_tree *t, mono_t now)
 mono_t
 watch_poll_next(const struct watch_tree *t)
 {
-	mono_t next = t->check_next;
+	/* the first that comes after retry_next is early enough for it */
+	mono_t next = t->check_next, poll;
 
-	if (poll_wanted(t) && t->poll_next.ns < next.ns)
-		next = t->poll_next;
-	if (t->nunreadable > 0 && t->retry_next.ns < next.ns)
-		next = t->retry_next;
+	if (poll_wanted(t)) {
+		poll = watch_tick(t->poll_next, WATCH_TICK_MS);
+		if (poll.ns < next.ns)
+			next = poll;
+	}
 	return (next);
 }

@@ -51,24 +51,19 @@ watch_tree_git(struct watch_tree *t, const struct watch_node *dir,
 		t->ops->git(t->arg, path);
 }
 
-void
-watch_tree_limits(struct watch_tree *t, struct watch_limits *l)
-{
-	t->limits = l;
-	TAILQ_INSERT_TAIL(&l->trees, t, limited);
-}
-
 struct watch_tree *
-watch_tree_new(int rootfd, int ifd, const struct watch_ops *ops, void *arg)
+watch_tree_new(int rootfd, struct watch_inotify *in,
+    const struct watch_ops *ops, void *arg)
 {
 	struct watch_tree *t = xcalloc(1, sizeof(*t));
 
 	t->ops = ops;
 	t->arg = arg;
 	t->rootfd = rootfd;
-	t->ifd = ifd;
+	t->in = in;
 	t->gone = rootfd == -1;
 	t->scan.fd = -1;
+	TAILQ_INSERT_TAIL(&in->trees, t, all);
 	TAILQ_INIT(&t->subs);
 	TAILQ_INIT(&t->queue);
 	TAILQ_INIT(&t->moved);
@@ -96,11 +91,11 @@ watch_tree_free(struct watch_tree *t)
 		TAILQ_REMOVE(&t->subs, s, link);
 		watch_sub_free(s);
 	}
-	if (t->limits != NULL)
-		TAILQ_REMOVE(&t->limits->trees, t, limited);
+	TAILQ_REMOVE(&t->in->trees, t, all);
+	if (t->is_stirred)
+		TAILQ_REMOVE(&t->in->stirred, t, stirred);
 	free(t->remote_path);
 	free(t->home);
-	free(t->wds);
 	free(t);
 }
 
@@ -150,6 +145,12 @@ watch_tree_leave(struct watch_tree *t, struct watch_sub *s)
 	watch_rules_forget(t);
 }
 
+static mono_t
+tree_next_check(mono_t now)
+{
+	return (watch_tick((mono_t) { now.ns + 1 }, WATCH_CHECK_MS));
+}
+
 void
 watch_tree_start(struct watch_tree *t)
 {
@@ -163,39 +164,7 @@ watch_tree_start(struct watch_tree *t)
 	t->first_seq = j->seq;
 	watch_job_wait(j, h);
 	watch_scan_queue(t, t->root->node, j, false);
-	t->check_next = mono_add_ms(mono_now(), WATCH_CHECK_MS);
-}
-
-/* The queue is empty: all that has happened has its number. */
-static bool
-tree_drained(struct watch_tree *t)
-{
-	struct watch_sub *s;
-
-	TAILQ_FOREACH (s, &t->subs, link)
-		watch_sub_drained(s);
-	return (true);
-}
-
-bool
-watch_tree_read(struct watch_tree *t, size_t most)
-{
-	static char buf[WATCH_READ_MAX];
-	size_t done = 0;
-	ssize_t n;
-
-	if (t->gone || t->ifd == -1)
-		return (tree_drained(t));
-	while (done < most) {
-		n = read(t->ifd, buf, sizeof(buf));
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return (tree_drained(t));
-		done += (size_t)n;
-		watch_tree_feed(t, buf, (size_t)n);
-	}
-	return (false);
+	t->check_next = tree_next_check(mono_now());
 }
 
 /* A vanished root is not a mass delete: what was held is forgotten. */
@@ -280,7 +249,7 @@ watch_home_new(int rootfd, const char *path)
 static bool
 tree_check_root(struct watch_tree *t, mono_t now)
 {
-	t->check_next = mono_add_ms(now, WATCH_CHECK_MS);
+	t->check_next = tree_next_check(now);
 	if (t->home != NULL && now.ns >= t->home_next.ns) {
 		t->home_next = t->check_next;
 		if (home_is_root(t->rootfd, t->home) == 0)
@@ -325,7 +294,7 @@ uint64_t
 watch_tree_sync(struct watch_tree *t)
 {
 	/* more than the kernel's queue holds: all that is in it now */
-	watch_tree_read(t, (size_t)16 << 20);
+	watch_inotify_read(t->in, (size_t)16 << 20);
 	if (!t->gone && t->scanned)
 		watch_poll_now(t);
 	return (t->job_seq);
