@@ -237,6 +237,58 @@ test_found(void **state)
 	git_end(w);
 }
 
+/* The tree watches the same directory: neither takes it from the other. */
+static void
+test_shared(void **state)
+{
+	struct world *w = world_new();
+
+	git_new(w);
+	world_sh(w, "mkdir .git");
+	world_start(w, NULL);
+	watch_git_below(git, 7, w->rootfd, ".git");
+	assert_int_equal(w->in->watches, 2);
+	world_sh(w, "echo > .git/f");
+	world_expect(w, "P:.git/f");
+	expect_locks(w, ".git");
+	world_settle(w);
+	world_offered(w, w->sub);
+	/* what the tree lets go of stays git's */
+	world_sh(w, "echo .git > .dockerignore");
+	world_settle(w);
+	world_offered(w, w->sub);
+	assert_int_equal(w->in->watches, 1);
+	expect_locks(w, ".git");
+	/* and the other way round */
+	world_sh(w, "rm .dockerignore");
+	world_settle(w);
+	world_offered(w, w->sub);
+	assert_int_equal(w->in->watches, 2);
+	watch_git_free(git);
+	git = watch_git_new(w->in);
+	world_sh(w, "echo > .git/g");
+	world_expect(w, "P:.git/g");
+	git_end(w);
+}
+
+/* The same repository, found anew, is watched as before. */
+static void
+test_found_again(void **state)
+{
+	struct world *w = world_new();
+
+	git_new(w);
+	world_sh(w, "mkdir -p r; echo 'gitdir: r' > .git");
+	watch_git_below(git, 7, w->rootfd, ".git");
+	watch_git_below(git, 7, w->rootfd, ".git");
+	expect_locks(w, "r");
+	/* under another name of the same directory */
+	world_sh(w, "mkdir d; mv r d/r; echo 'gitdir: d/r' > .git");
+	watch_git_below(git, 7, w->rootfd, ".git");
+	expect_locks(w, "d/r");
+	git_end(w);
+}
+
 int
 main(void)
 {
@@ -249,6 +301,8 @@ main(void)
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_below_link),
 		cmocka_unit_test(test_found),
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_found_again),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -80,6 +80,21 @@ world_new(void)
 	return (w);
 }
 
+struct world *
+world_inside(struct world *outer, const char *path)
+{
+	struct world *w = xcalloc(1, sizeof(*w));
+
+	w->inside = true;
+	assert_in_range(snprintf(w->root, sizeof(w->root), "%s/%s", outer->root,
+			    path),
+	    1, sizeof(w->root) - 1);
+	w->rootfd = open(w->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_not_equal(w->rootfd, -1);
+	w->in = outer->in;
+	return (w);
+}
+
 void
 world_tree(struct world *w)
 {
@@ -113,8 +128,12 @@ world_free(struct world *w)
 	char cmd[128];
 
 	watch_tree_free(w->tree);
-	watch_inotify_free(w->in);
 	close(w->rootfd);
+	if (w->inside) {
+		free(w);
+		return;
+	}
+	watch_inotify_free(w->in);
 	assert_int_equal(chdir("/tmp"), 0);
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", w->dir);
 	assert_int_equal(system(cmd), 0);

@@ -8,8 +8,9 @@
 #include "workers/watch/watch.h"
 
 struct world {
+	bool inside;  /* of another world, whose instance it shares */
 	char dir[64]; /* holds root/ and what is outside of it */
-	char root[80];
+	char root[160];
 	int rootfd;
 	struct watch_inotify *in;
 	bool no_inotify; /* there is no other instance */
@@ -25,6 +26,12 @@ extern const char *world_base;
 
 /* An empty root, neither watched nor subscribed to. */
 struct world *world_new(void);
+
+/*
+ * A world whose root is a directory in that of another one, which must outlive
+ * it.  They share its instance: whoever reads the events reads those of both.
+ */
+struct world *world_inside(struct world *outer, const char *path);
 
 /* Its tree, which is not yet being watched. */
 void world_tree(struct world *w);
