@@ -3,6 +3,8 @@
 that cannot be read, mounts below the root, a repository that is locked."""
 from wharf_test import *
 
+MANY = 200
+
 
 class Limited(Wharfd):
     """In a user namespace that has few watches; see userns."""
@@ -26,6 +28,19 @@ class Limited(Wharfd):
 
 class FewInstances(Limited):
     limits = ("10000", "0")
+
+
+class OneInstance(Limited):
+    limits = ("10000", "1")
+
+
+class Away:
+    """An engine that is not there."""
+
+    host, bridge = "unix:///nonexistent/docker.sock", False
+
+    def tail(self):
+        return ""
 
 
 def live(w, path, what, name):
@@ -137,7 +152,58 @@ def unreadable(engine):
         equal(w.status()["trees"][0]["unreadable"], 0, "and none is left")
 
 
+def switches(pids):
+    """{name: how often it has gone to sleep}"""
+    found = {}
+    for name, pid in pids.items():
+        with open("/proc/%d/status" % pid) as f:
+            found[name] = int(re.search(
+                r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M).group(1))
+    return found
+
+
+def many():
+    """Services with roots of their own: one inotify instance, and no more
+    wake-ups than for one of them, when there is nothing to do."""
+    top = os.path.realpath(scratch("many"))
+    names = ["s%d" % i for i in range(MANY)]
+    for name in names:
+        write("%s/%s/Dockerfile" % (top, name), "FROM scratch\n")
+    conf = top + "/wharfd.yaml"
+    write(conf, json.dumps({
+        "engines": {"away": {"host": Away.host}},
+        "services": {n: {"dir": top + "/" + n} for n in names}}))
+    with OneInstance(Away(), top, file=conf, wait=False,
+                     args=["--sandbox=trap"]) as w:
+        wait_for(lambda: os.path.exists(w.sock), 30, "the socket")
+        wait_for(lambda: len(w.status()["trees"]) == MANY, 30, "the trees")
+        trees = w.status()["trees"]
+        equal({(t["backend"], t["polled"], t["why"]) for t in trees},
+              {("inotify", 0, None)}, "%d roots are watched" % MANY)
+        pids = {x["name"]: x["pid"] for x in w.status()["workers"]}
+        pids["wharfd"] = w.process.pid
+        fds = "/proc/%d/fd/" % pids["watch"]
+        equal([os.readlink(fds + x) for x in os.listdir(fds)].count(
+            "anon_inode:inotify"), 1, "with one inotify instance")
+        time.sleep(2)
+        before = switches(pids)
+        time.sleep(5)
+        after = switches(pids)
+        woken = {n: after[n] - before[n] for n in after}
+        ok(max(woken.values()) < 25, "idle: few wake-ups in 5 s", woken)
+        changed = seen(w, names[MANY // 2])
+        write("%s/%s/f" % (top, names[MANY // 2]), "")
+        wait_for(lambda: seen(w, names[MANY // 2]) > changed, 10, "the change")
+        ok(True, "and a change in one of them is seen")
+
+
+def seen(w, name):
+    return next(t["seen"] for t in w.status()["trees"]
+                if t["root"].endswith("/" + name))
+
+
 def main():
+    many()
     with Engine() as engine:
         ctx = project()
         with Limited(engine, ctx, args=["--sandbox=trap"]) as w:

@@ -338,7 +338,9 @@ test_many(void **state)
 	for (int i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "%d", i + 1);
 		v[i] = world_inside(outer, name);
-		world_begin(v[i], NULL);
+		world_tree(v[i]);
+		v[i]->sub = watch_tree_subscribe(v[i]->tree, 1, NULL);
+		watch_tree_start(v[i]->tree);
 	}
 	settle_all(v, MANY);
 	for (int i = 0; i < MANY; i++)

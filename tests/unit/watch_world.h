@@ -10,7 +10,7 @@
 struct world {
 	bool inside;  /* of another world, whose instance it shares */
 	char dir[64]; /* holds root/ and what is outside of it */
-	char root[160];
+	char root[80];
 	int rootfd;
 	struct watch_inotify *in;
 	bool no_inotify; /* there is no other instance */
