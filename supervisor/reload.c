@@ -313,11 +313,14 @@ change_end(struct change *ch)
 			continue;
 		if (c->ch != NULL)
 			configure_end(c);
-		/* new ones, and who waits for another configuration */
-		child_event(c, POLICY_EV_START, 0);
 	}
+	/* before others are started: these have the roots from the start */
 	if (ch->roots)
 		root_replace_readers(s);
+	/* new ones, and who waits for another configuration */
+	CHILD_FOREACH (c, s)
+		if (c->role != PROC_CONFIG)
+			child_event(c, POLICY_EV_START, 0);
 }
 
 int
