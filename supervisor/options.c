@@ -16,6 +16,7 @@
 #include "log.h"
 #include "names.h"
 #include "options.h"
+#include "workers/shared/utf8.h"
 
 enum {
 	OPT_NAME = 256,
@@ -128,7 +129,8 @@ options_name_from_dir(const char *dir)
 	while (out > 0 && name[out - 1] == '-')
 		out--;
 	name[out] = '\0';
-	if (!name_is_valid(name)) {
+	/* docker wants two characters for a container */
+	if (!name_is_valid(name) || name[1] == '\0') {
 		free(name);
 		return (NULL);
 	}
@@ -206,10 +208,11 @@ options_long(struct options *o, int opt, const char *arg, int *code)
 
 	switch (opt) {
 	case OPT_NAME:
-		if (!name_is_valid(arg))
+		if (!name_is_valid(arg) || arg[1] == '\0')
 			return (options_fail(code,
 			    "--name: '%s' is no name for "
-			    "an image and a container",
+			    "an image and a container: two characters or "
+			    "more, a-z, 0-9, and _.- between them",
 			    arg));
 		options_set(&o->name, arg);
 		return (0);
@@ -416,6 +419,21 @@ options_dockerfile(struct options *o, int *code)
 	return (r);
 }
 
+/* A path stands in labels and filters, which are JSON. */
+static bool
+path_is_utf8(const char *path)
+{
+	size_t len = strlen(path), w;
+	uint32_t rune;
+
+	for (size_t at = 0; at < len; at += w) {
+		w = utf8_decode(path + at, len - at, &rune);
+		if (rune == UTF8_BAD && w == 1)
+			return (false);
+	}
+	return (true);
+}
+
 static int
 options_dir(struct options *o, int *code)
 {
@@ -430,6 +448,11 @@ options_dir(struct options *o, int *code)
 	}
 	free(o->dir);
 	o->dir = real;
+	if (!path_is_utf8(o->dir))
+		return (options_fail(code,
+		    "%s is not UTF-8, as the engine's labels have to be: "
+		    "rename it",
+		    o->dir));
 	if (o->name == NULL)
 		o->name = options_name_from_dir(o->dir);
 	if (o->name == NULL)

@@ -290,7 +290,7 @@ static void
 test_hostile_keys(void **state)
 {
 	static const char *const heads[] = { "", "services:\n",
-		"services:\n  a:\n    dir: x\n    environment:\n" };
+		"services:\n  aa:\n    dir: x\n    environment:\n" };
 	static const char *const names[] = { "keys", "services", "variables" };
 
 	for (size_t h = 0; h < 3; h++) {
@@ -339,7 +339,7 @@ test_hostile_text(void **state)
 	char line[64];
 
 	add_text(&in,
-	    "services:\n  a:\n    dir: x\n    environment:\n"
+	    "services:\n  aa:\n    dir: x\n    environment:\n"
 	    "      K: &k ");
 	for (int i = 0; i < 60000; i++)
 		add_text(&in, "x");
@@ -359,7 +359,7 @@ test_too_large(void **state)
 	struct buf in = { 0 }, out = { 0 };
 	char line[64];
 
-	add_text(&in, "services:\n  a:\n    dir: x\n    environment:\n");
+	add_text(&in, "services:\n  aa:\n    dir: x\n    environment:\n");
 	for (int i = 0; i < 4; i++) {
 		snprintf(line, sizeof(line), "      K%d: ", i);
 		add_text(&in, line);
@@ -369,7 +369,7 @@ test_too_large(void **state)
 	}
 	run("/c", in.data, in.len, &out);
 	assert_string_equal((char *)out.data,
-	    "65 /c:2:3: services.a: is too large: 240088 bytes; 200000 are "
+	    "65 /c:2:3: services.aa: is too large: 240088 bytes; 200000 are "
 	    "the most\n");
 	buf_free(&in);
 	buf_free(&out);

@@ -196,9 +196,9 @@ test_whole(void **state)
 	static const struct conf conf = { .docker_dir = dir, .file = name };
 	static const struct file files[] = {
 		{ CONFIG_INCLUDE, 0, "more/a.yaml",
-		    "include: [b.yaml]\nservices: {a: {dir: a}}\n" },
+		    "include: [b.yaml]\nservices: {aa: {dir: a}}\n" },
 		{ CONFIG_INCLUDE, 40, "b.yaml",
-		    "services:\n  b:\n    dir: b\n    engine: lab\n"
+		    "services:\n  b:\n    dir: b\n    container: bb\n    engine: lab\n"
 		    "    ports: [80]\n    environment: {K: V}\n"
 		    "    volumes: [/a:/b]\n    build-args: [X=Y]\n"
 		    "    target: t\n    network: n\n    keep: false\n" },
@@ -218,11 +218,11 @@ test_whole(void **state)
 	    "has d: 1 0 3 1 CONFIG_GLOBAL socket=/s\n"
 	    "CONFIG_ENGINE name=default host=unix:///var/run/docker.sock\n"
 	    "CONFIG_ENGINE name=lab host=unix:///lab.sock api=1.41\n"
-	    "on 0, 1 CONFIG_SERVICE name=a dir=/etc/wharf/more/a "
-	    "dockerfile=Dockerfile image=a:latest container=a "
+	    "on 0, 1 CONFIG_SERVICE name=aa dir=/etc/wharf/more/a "
+	    "dockerfile=Dockerfile image=aa:latest container=aa "
 	    "path=/etc/wharf/more/a.yaml line=2\n"
 	    "on 1, 0 CONFIG_SERVICE name=b dir=/etc/wharf/b "
-	    "dockerfile=Dockerfile image=b:latest container=b target=t "
+	    "dockerfile=Dockerfile image=b:latest container=bb target=t "
 	    "network=n env=K=V port=80 bind=/a:/b build_arg=X=Y "
 	    "path=/etc/wharf/b.yaml line=2\n"
 	    "CONFIG_DONE 0\n");

@@ -157,6 +157,10 @@ set_up(void **state)
 	assert_int_equal(mkdir("a:b", 0755), 0);
 	make_file("a:b/Dockerfile");
 	assert_int_equal(symlink("app", "link"), 0);
+	assert_int_equal(mkdir("y", 0755), 0);
+	make_file("y/Dockerfile");
+	assert_int_equal(mkdir("caf\xe9", 0755), 0);
+	make_file("caf\xe9/Dockerfile");
 	return (0);
 }
 
@@ -227,9 +231,9 @@ test_long_options(void **state)
 	assert_int_equal(p->o.sandbox, SANDBOX_ON);
 	assert_true(p->o.require_sandbox);
 	parsed_free(p);
-	p = good("-d --sandbox=off --name a --name b app");
+	p = good("-d --sandbox=off --name aa --name bb app");
 	assert_int_equal(p->o.sandbox, SANDBOX_OFF);
-	assert_string_equal(p->o.name, "b");
+	assert_string_equal(p->o.name, "bb");
 	parsed_free(p);
 }
 
@@ -278,6 +282,9 @@ test_bad_usage(void **state)
 	} rows[] = {
 		{ "", "usage: wharfd" },
 		{ "-d", "usage: wharfd" },
+		{ "-d --name x app", "two characters or more" },
+		{ "-d y", "use --name" },
+		{ "-d caf\xe9", "/caf\\xe9 is not UTF-8" },
 		{ "-d -f x.yaml app", "a directory or -f, not both" },
 		{ "-d -f x.yaml -e A=b", "go with a directory" },
 		{ "-d app app", "one directory only, not 'app' too" },
@@ -394,7 +401,7 @@ test_names(void **state)
 		const char *name;
 	} rows[] = { { "/srv/shop", "shop" }, { "shop", "shop" },
 		{ "/srv/My App", "my-app" }, { "/a/x_y.z", "x-y-z" },
-		{ "/a/-x-", "x" }, { "/a/..x", "x" }, { "/a/7", "7" },
+		{ "/a/-xy-", "xy" }, { "/a/..xy", "xy" }, { "/a/7", NULL },
 		{ "/a/caf\xc3\xa9", "caf" }, { "/a/a  b", "a-b" },
 		{ "/a/\xff\xfe", NULL }, { "/", NULL }, { "/a/---", NULL } };
 	char path[PATH_MAX], *name;

@@ -115,12 +115,16 @@ out:
 /* Services. */
 
 static void
-check_defaults(struct config_service *s)
+check_defaults(struct config *c, struct config_service *s)
 {
 	if (s->dockerfile == NULL)
 		s->dockerfile = xstrdup("Dockerfile");
 	if (s->image == NULL)
 		s->image = xasprintf("%s:latest", s->name);
+	if (s->container == NULL && s->name[1] == '\0')
+		check_error(c, s, &s->pos, ".container",
+		    "is needed: the name of a service is its container's "
+		    "where none is given, and docker wants two letters there");
 	if (s->container == NULL)
 		s->container = xstrdup(s->name);
 }
@@ -208,7 +212,7 @@ config_check(struct config *c)
 {
 	check_engines(c);
 	for (size_t i = 0; i < c->nservices; i++) {
-		check_defaults(&c->services[i]);
+		check_defaults(c, &c->services[i]);
 		check_service_engine(c, &c->services[i]);
 		check_names(c, i);
 		check_size(c, &c->services[i]);

@@ -136,11 +136,11 @@ form_name(const struct schema *s, const char *text, char *why, size_t size)
 char *
 form_container(const struct schema *s, const char *text, char *why, size_t size)
 {
-	if (spec_is_name(text))
+	if (spec_is_name(text) && text[1] != '\0')
 		return (xstrdup(text));
 	return (form_no(why, size, text,
-	    "is no container's name; a letter or digit, then letters, digits, "
-	    "\"_\", \".\" and \"-\" are expected"));
+	    "is no container's name; a letter or digit, then one or more "
+	    "letters, digits, \"_\", \".\" and \"-\" are expected"));
 }
 
 char *
