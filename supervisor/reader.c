@@ -42,7 +42,7 @@ reader_done(struct reader *r, int code)
 		return; /* the first word counts */
 	r->done = true;
 	r->code = code;
-	if (r->child != NULL && r->child->pid > 0)
+	if (r->child != NULL && r->child->pid > 0 && !r->child->reaped)
 		kill(r->child->pid, SIGKILL);
 }
 
@@ -132,7 +132,7 @@ reader_on_host(struct reader *r, struct frame *f)
 
 	if (error != NULL)
 		reader_fail(r->sup, reader_code(m->n), "%s", error);
-	else if (host == NULL || name == NULL || r->sup->opt->file != NULL)
+	else if (host == NULL || name == NULL)
 		reader_fail(r->sup, EX_SOFTWARE, "config names no engine");
 	else
 		reader_take_host(r, name, path, host);
@@ -155,6 +155,18 @@ reader_on_error(struct reader *r, struct frame *f)
 	free(error);
 }
 
+/* The environment's version, where the file pins none. */
+static void
+reader_pin_api(struct reader *r)
+{
+	const char *api = r->sup->opt->api;
+	struct config_engine *e;
+
+	TAILQ_FOREACH (e, &r->next.engines, link)
+		if (e->api == NULL && api != NULL)
+			e->api = xstrdup(api);
+}
+
 static void
 reader_on_done(struct reader *r, struct frame *f)
 {
@@ -163,6 +175,7 @@ reader_on_done(struct reader *r, struct frame *f)
 
 	if (code == EX_OK && r->errors.len > 0)
 		code = EX_DATAERR;
+	reader_pin_api(r);
 	if (code == EX_OK && TAILQ_EMPTY(&r->next.engines))
 		reader_fail(r->sup, EX_SOFTWARE, "config names no engine");
 	else if (code != EX_OK && r->errors.len == 0)
@@ -180,7 +193,11 @@ reader_on_found(struct child *c, struct frame *f)
 
 	if (r->done)
 		return;
-	if (f->head.type == MSG_CONFIG_HOST)
+	/* each way of asking has its own answers */
+	if ((f->head.type == MSG_CONFIG_HOST) != (c->sup->opt->file == NULL))
+		reader_fail(r->sup, EX_SOFTWARE, "config answers with %s",
+		    f->def->name);
+	else if (f->head.type == MSG_CONFIG_HOST)
 		reader_on_host(r, f);
 	else if (f->head.type == MSG_CONFIG_ERROR)
 		reader_on_error(r, f);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -144,15 +145,23 @@ static int
 reader_open_include(struct reader *r, uint32_t from, const char *path,
     uint32_t *number, const char **why)
 {
-	const struct reader_file *by = &r->files[from];
-	struct reader_file *f = &r->files[r->nfiles];
+	const struct reader_file *by;
+	struct reader_file *f;
 	const char *slash;
 	struct stat st;
 	int fd;
 
 	if (from >= r->nfiles || r->nfiles == READER_FILES_MAX) {
-		*why = "too many files";
+		*why = from >= r->nfiles ? "no such file includes" :
+					   "too many files";
 		errno = EMFILE;
+		return (-1);
+	}
+	by = &r->files[from];
+	f = &r->files[r->nfiles];
+	/* paths of files that include one another grow, and go into frames */
+	if (strlen(by->path) + strlen(path) >= PATH_MAX) {
+		*why = strerror(errno = ENAMETOOLONG);
 		return (-1);
 	}
 	if ((fd = reader_openat(by->dirfd, path, READER_FLAGS)) == -1) {
