@@ -87,6 +87,7 @@ socket_listen(const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	char *copy = xstrdup(path), *dir = dirname(copy), *tmp = NULL;
+	struct stat st;
 	int fd = -1;
 
 	if (mkdir(dir, 0750) == -1 && errno != EEXIST) {
@@ -98,6 +99,10 @@ socket_listen(const char *path)
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path)) {
 		log_warnx("%s: too long for a socket's path", path);
+		goto out;
+	}
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+		log_warnx("%s: there is something that is no socket", path);
 		goto out;
 	}
 	if (socket_is_alive(&sun)) {

@@ -101,6 +101,24 @@ test_impossible(void **state)
 	assert_int_equal(socket_listen("no/such/dir/ctl.sock"), -1);
 }
 
+/* A file that is none of ours is not put out of the way. */
+static void
+test_file_there(void **state)
+{
+	FILE *f = fopen("precious", "we");
+	struct stat st;
+
+	assert_non_null(f);
+	assert_true(fputs("text", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(socket_listen("./precious"), -1);
+	assert_int_equal(symlink("precious", "link"), 0);
+	assert_int_equal(socket_listen("./link"), -1);
+	assert_int_equal(lstat("precious", &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+	assert_int_equal(st.st_size, 4);
+}
+
 /* socket_listen() as another user: 1 when it listens, 0 when it does not. */
 static int
 listens_as(uid_t uid, const char *path)
@@ -142,6 +160,7 @@ main(void)
 		cmocka_unit_test(test_listens),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_impossible),
+		cmocka_unit_test(test_file_there),
 		cmocka_unit_test(test_directory_of_another),
 	};
 
