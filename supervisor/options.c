@@ -16,6 +16,7 @@
 #include "log.h"
 #include "names.h"
 #include "options.h"
+#include "options_path.h"
 #include "workers/shared/utf8.h"
 
 enum {
@@ -349,21 +350,9 @@ options_getopt(struct options *o, int argc, char **argv, int *code)
 	return (0);
 }
 
-static char *
-options_default_socket(void)
-{
-	const char *s;
-
-	if (geteuid() == 0)
-		return (xstrdup("/run/wharf/ctl.sock"));
-	if ((s = getenv("XDG_RUNTIME_DIR")) != NULL && *s == '/')
-		return (xasprintf("%s/wharf/ctl.sock", s));
-	return (xasprintf("/tmp/wharf-%u/ctl.sock", geteuid()));
-}
-
 /* Of the command line or the environment; else where it is without them. */
-static void
-options_socket(struct options *o)
+static int
+options_socket(struct options *o, int *code)
 {
 	const char *s = getenv("WHARF_SOCKET");
 
@@ -372,28 +361,7 @@ options_socket(struct options *o)
 	o->has_socket = o->socket != NULL;
 	if (o->socket == NULL)
 		o->socket = options_default_socket();
-}
-
-/* The workers stand beside wharfd in a build tree, else in libexec. */
-static char *
-options_libexec(void)
-{
-	char self[PATH_MAX], *slash, *probe;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n > 0) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash != NULL) {
-			*slash = '\0';
-			probe = xasprintf("%s/wharf-control", self);
-			n = access(probe, X_OK);
-			free(probe);
-			if (n == 0)
-				return (xstrdup(self));
-		}
-	}
-	return (xstrdup(WHARF_LIBEXECDIR));
+	return (options_absolute(&o->socket, code));
 }
 
 /* The Dockerfile's path below the directory. */
@@ -472,27 +440,10 @@ options_for_dir(const struct options *o)
 	    o->keep || o->dockerfile != NULL || o->target != NULL);
 }
 
-/* Where the configuration is, when nothing is named; NULL: no home. */
-static char *
-options_default_file(void)
-{
-	const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-
-	if (geteuid() == 0)
-		return (xstrdup("/etc/wharf/wharfd.yaml"));
-	if (xdg != NULL && *xdg == '/')
-		return (xasprintf("%s/wharf/wharfd.yaml", xdg));
-	if (home != NULL && *home == '/')
-		return (xasprintf("%s/.config/wharf/wharfd.yaml", home));
-	return (NULL);
-}
-
-/* The configuration file's absolute name: detached, "." is another one. */
+/* The configuration file. */
 static int
 options_file(struct options *o, int *code)
 {
-	char *cwd, *path;
-
 	if (o->file == NULL) {
 		o->file = options_default_file();
 		if (o->file != NULL && access(o->file, F_OK) == 0)
@@ -506,18 +457,7 @@ options_file(struct options *o, int *code)
 		*code = EX_USAGE;
 		return (-1);
 	}
-	if (o->file[0] == '/')
-		return (0);
-	if ((cwd = getcwd(NULL, 0)) == NULL) {
-		fprintf(stderr, "wharfd: .: %s\n", strerror(errno));
-		*code = EX_OSERR;
-		return (-1);
-	}
-	path = xasprintf("%s/%s", cwd, o->file);
-	free(o->file);
-	o->file = path;
-	free(cwd);
-	return (0);
+	return (options_absolute(&o->file, code));
 }
 
 /* What contradicts, or is missing. */
@@ -570,10 +510,12 @@ options_parse(struct options *o, int argc, char **argv, int *code)
 	if (options_getopt(o, argc, argv, code) == -1)
 		return (-1);
 	o->libexec = options_libexec();
-	options_socket(o);
+	if (options_socket(o, code) == -1)
+		return (-1);
 	if (o->probe)
 		return (0);
-	if (options_check(o, code) == -1 || options_engine(o, code) == -1)
+	if (options_check(o, code) == -1 || options_engine(o, code) == -1 ||
+	    options_docker_dir(code) == -1)
 		return (-1);
 	return (o->dir != NULL ? options_dir(o, code) : 0);
 }

@@ -342,9 +342,10 @@ reload_apply(struct sup *s, struct config *next, char **why)
 	s->conf.socket = next->socket;
 	next->socket = NULL;
 	change_end(&ch);
-	log_info("%u services new or changed, %u removed or replaced, %u as "
-		 "they were",
-	    ch.added, ch.retired, ch.same);
+	if (s->serial > 1)
+		log_info("%u services new or changed, %u removed or replaced, "
+			 "%u as they were",
+		    ch.added, ch.retired, ch.same);
 	return (0);
 }
 

@@ -558,6 +558,35 @@ nothing_raw_is_said(void **state)
 	bad("-d --name x\ny /", EX_USAGE, "x\\x0ay");
 }
 
+/* Detached, names have to be whole. */
+static void
+test_names_are_absolute(void **state)
+{
+	char *cwd = getcwd(NULL, 0), *want;
+	struct parsed *p;
+
+	assert_non_null(cwd);
+	setenv("DOCKER_CONFIG", "dk", 1);
+	p = parse("-f x.yaml -s a/ctl.sock");
+	assert_int_equal(p->rc, 0);
+	want = xasprintf("%s/x.yaml", cwd);
+	assert_string_equal(p->o.file, want);
+	free(want);
+	want = xasprintf("%s/a/ctl.sock", cwd);
+	assert_string_equal(p->o.socket, want);
+	free(want);
+	want = xasprintf("%s/dk", cwd);
+	assert_string_equal(getenv("DOCKER_CONFIG"), want);
+	free(want);
+	free(cwd);
+	parsed_free(p);
+	p = parse("-f /x.yaml -s /ctl.sock");
+	assert_string_equal(p->o.file, "/x.yaml");
+	assert_string_equal(p->o.socket, "/ctl.sock");
+	parsed_free(p);
+	unsetenv("DOCKER_CONFIG");
+}
+
 int
 main(void)
 {
@@ -579,6 +608,7 @@ main(void)
 		TEST(test_api_version),
 		TEST(test_socket),
 		cmocka_unit_test(nothing_raw_is_said),
+		cmocka_unit_test(test_names_are_absolute),
 	};
 
 	return (cmocka_run_group_tests(tests, set_up, tear_down));
