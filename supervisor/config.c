@@ -40,17 +40,7 @@ config_service_free(struct config_service *s)
 		return;
 	if (s->manifest_fd != -1)
 		close(s->manifest_fd);
-	free(s->name);
-	free(s->dir);
-	free(s->dockerfile);
-	free(s->image);
-	free(s->container);
-	free(s->target);
-	free(s->network);
-	strings_free(&s->env);
-	strings_free(&s->ports);
-	strings_free(&s->binds);
-	strings_free(&s->build_args);
+	service_text_free(&s->text);
 	free(s->file);
 	free(s);
 }
@@ -123,33 +113,6 @@ config_same(const char *a, const char *b)
 	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
 }
 
-static size_t
-config_length(const char *s)
-{
-	return (s != NULL ? strlen(s) + 8 : 0);
-}
-
-static size_t
-config_lengths(const struct strings *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->n; i++)
-		n += config_length(l->v[i]);
-	return (n);
-}
-
-size_t
-config_service_bytes(const struct config_service *s)
-{
-	return (config_length(s->name) + config_length(s->dir) +
-	    config_length(s->dockerfile) + config_length(s->image) +
-	    config_length(s->container) + config_length(s->target) +
-	    config_length(s->network) + config_lengths(&s->env) +
-	    config_lengths(&s->ports) + config_lengths(&s->binds) +
-	    config_lengths(&s->build_args));
-}
-
 /* Frames of config. */
 
 static int
@@ -192,26 +155,6 @@ config_take_engine(struct config *c, struct frame *f, const char **why)
 	return (-1);
 }
 
-/* -1: more than fits. */
-static int
-config_take_strings(struct strings *l, const struct fields *t,
-    enum field_key key)
-{
-	struct field f;
-	size_t off = 0;
-	char *s;
-
-	if (fields_count(t, key) > CONFIG_STRINGS_MAX)
-		return (-1);
-	while (field_next(t, &off, &f) == 1)
-		if (f.key == key) {
-			s = xstrndup(f.str, f.len);
-			strings_add(l, s);
-			free(s);
-		}
-	return (0);
-}
-
 static struct config_engine *
 config_nth_engine(const struct config *c, uint32_t n)
 {
@@ -224,14 +167,12 @@ config_nth_engine(const struct config *c, uint32_t n)
 }
 
 static bool
-config_is_whole(const struct config_service *s)
+config_is_valid(const struct config_service *s)
 {
 	/* the name is part of a file's, see state.c */
-	return (s->engine != NULL && s->name != NULL &&
-	    name_is_valid(s->name) && s->dir != NULL && s->dir[0] == '/' &&
-	    strlen(s->dir) < PATH_MAX && s->dockerfile != NULL &&
-	    s->dockerfile[0] != '/' && !path_has_dotdot(s->dockerfile) &&
-	    s->image != NULL && s->container != NULL);
+	return (s->engine != NULL && name_is_valid(s->name) &&
+	    s->dir[0] == '/' && strlen(s->dir) < PATH_MAX &&
+	    s->dockerfile[0] != '/' && !path_has_dotdot(s->dockerfile));
 }
 
 static int
@@ -241,9 +182,9 @@ config_take_service(struct config *c, struct frame *f, const char **why)
 	struct config_service *s = xcalloc(1, sizeof(*s)), *o;
 	const struct fields *t = &f->tail;
 	unsigned n = 1;
-	bool twice = false;
+	bool twice = false, whole;
 
-	s->name = fields_dup(t, F_NAME);
+	whole = service_text_take(&s->text, t) == 0;
 	TAILQ_FOREACH (o, &c->services, link) {
 		n++;
 		twice |= config_same(o->name, s->name);
@@ -252,24 +193,15 @@ config_take_service(struct config *c, struct frame *f, const char **why)
 	s->manifest_fd = -1;
 	s->engine = config_nth_engine(c, m->engine);
 	s->flags = m->flags & SERVICE_KEEP;
-	s->dir = fields_dup(t, F_DIR);
-	s->dockerfile = fields_dup(t, F_DOCKERFILE);
-	s->image = fields_dup(t, F_IMAGE);
-	s->container = fields_dup(t, F_CONTAINER);
-	s->target = fields_dup(t, F_TARGET);
-	s->network = fields_dup(t, F_NETWORK);
 	s->file = fields_dup(t, F_PATH);
 	s->line = (uint32_t)fields_u64(t, F_LINE, 0);
 	if (n > SERVICES_MAX)
 		*why = "too many services";
-	else if (config_take_strings(&s->env, t, F_ENV) == -1 ||
-	    config_take_strings(&s->ports, t, F_PORT) == -1 ||
-	    config_take_strings(&s->binds, t, F_BIND) == -1 ||
-	    config_take_strings(&s->build_args, t, F_BUILD_ARG) == -1)
+	else if (service_text_most(&s->text) > CONFIG_STRINGS_MAX)
 		*why = "a service with too long a list";
-	else if (!config_is_whole(s))
+	else if (!whole || !config_is_valid(s))
 		*why = "a service that is not whole";
-	else if ((c->taken += config_service_bytes(s)) > CONFIG_BYTES_MAX)
+	else if ((c->taken += service_text_bytes(&s->text)) > CONFIG_BYTES_MAX)
 		*why = "services that are too large";
 	else if (twice)
 		*why = "a service's name twice";
@@ -309,17 +241,7 @@ config_same_service(const struct config_service *a,
     const struct config_service *b)
 {
 	return (config_same_engine(a->engine, b->engine) &&
-	    a->flags == b->flags && config_same(a->name, b->name) &&
-	    config_same(a->dir, b->dir) &&
-	    config_same(a->dockerfile, b->dockerfile) &&
-	    config_same(a->image, b->image) &&
-	    config_same(a->container, b->container) &&
-	    config_same(a->target, b->target) &&
-	    config_same(a->network, b->network) &&
-	    strings_same(&a->env, &b->env) &&
-	    strings_same(&a->ports, &b->ports) &&
-	    strings_same(&a->binds, &b->binds) &&
-	    strings_same(&a->build_args, &b->build_args));
+	    a->flags == b->flags && service_text_same(&a->text, &b->text));
 }
 
 struct config_service *

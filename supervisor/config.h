@@ -9,6 +9,7 @@
 
 #include "channel.h"
 #include "options.h"
+#include "service_text.h"
 #include "stale.h"
 
 struct config_engine {
@@ -29,14 +30,7 @@ struct config_service {
 	bool retired;    /* replaced or removed; plan still ends its work */
 	struct config_engine *engine;
 	uint32_t flags; /* SERVICE_KEEP */
-	char *name;
-	char *dir; /* absolute */
-	char *dockerfile;
-	char *image;
-	char *container;
-	char *target;  /* or NULL */
-	char *network; /* or NULL */
-	struct strings env, ports, binds, build_args;
+	SERVICE_TEXT;
 	char *file; /* where it is defined, and on which line; or NULL */
 	uint32_t line;
 };
@@ -80,9 +74,6 @@ void config_from_options(struct config *c, const struct options *o);
  * and *why when the frame says what cannot be.
  */
 int config_take(struct config *c, struct frame *f, const char **why);
-
-/* About what a worker is sent of it. */
-size_t config_service_bytes(const struct config_service *s);
 
 /* Do they name the same engine, the same service in all its settings? */
 bool config_same_engine(const struct config_engine *a,

@@ -83,13 +83,6 @@ configure_root(struct child *c, const struct root *r)
 	buf_free(&tail);
 }
 
-static void
-configure_strings(struct buf *b, enum field_key key, const struct strings *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		fields_add_str(b, key, l->v[i]);
-}
-
 /* A memfd's duplicate; the receiver maps it. */
 static void
 configure_memory(struct child *c, enum mem_kind kind, uint32_t service, int fd)
@@ -104,24 +97,6 @@ configure_memory(struct child *c, enum mem_kind kind, uint32_t service, int fd)
 	}
 	m.size = (uint64_t)st.st_size;
 	child_send(c, MSG_CONF_MEM, &m, NULL, fd);
-}
-
-static void
-configure_service_fields(struct buf *b, const struct config_service *sv)
-{
-	fields_add_str(b, F_NAME, sv->name);
-	fields_add_str(b, F_DIR, sv->dir);
-	fields_add_str(b, F_DOCKERFILE, sv->dockerfile);
-	fields_add_str(b, F_IMAGE, sv->image);
-	fields_add_str(b, F_CONTAINER, sv->container);
-	if (sv->target != NULL)
-		fields_add_str(b, F_TARGET, sv->target);
-	if (sv->network != NULL)
-		fields_add_str(b, F_NETWORK, sv->network);
-	configure_strings(b, F_ENV, &sv->env);
-	configure_strings(b, F_PORT, &sv->ports);
-	configure_strings(b, F_BIND, &sv->binds);
-	configure_strings(b, F_BUILD_ARG, &sv->build_args);
 }
 
 /* An engine worker is told of what it may touch, and of nothing else. */
@@ -141,7 +116,7 @@ configure_retire(struct child *c, const struct config_service *sv)
 		.flags = sv->flags | (sv->retired ? SERVICE_RETIRED : 0) };
 	struct buf tail = { 0 };
 
-	configure_service_fields(&tail, sv);
+	service_text_add(&sv->text, &tail);
 	child_send(c, MSG_CONF_SERVICE, &m, &tail, -1);
 	buf_free(&tail);
 }

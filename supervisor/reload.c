@@ -113,7 +113,7 @@ change_size(struct change *ch, char **why)
 
 	for (size_t i = 0; i < 2; i++)
 		TAILQ_FOREACH (sv, &both[i]->services, link) {
-			bytes += config_service_bytes(sv);
+			bytes += service_text_bytes(&sv->text);
 			n++;
 		}
 	if (bytes <= CONFIG_QUEUE_MAX && n <= CONFIG_QUEUE_SERVICES)

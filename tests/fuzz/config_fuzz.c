@@ -9,6 +9,7 @@
 
 #include "workers/config/config.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/config_print.h"
 
 /* The next piece of the input; its length. */
 static size_t

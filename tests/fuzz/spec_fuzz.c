@@ -87,10 +87,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		spec_look(v[i]);
 	}
 	s.name = s.dir = s.dockerfile = s.image = s.container = v[0];
-	s.ports = (struct conf_list) { &v[1], 1 };
-	s.binds = (struct conf_list) { &v[2], *v[2] != '\0' };
-	s.env = (struct conf_list) { &v[3], *v[3] != '\0' };
-	s.build_args = (struct conf_list) { &v[4], *v[4] != '\0' };
+	s.ports = (struct strings) { &v[1], 1 };
+	s.binds = (struct strings) { &v[2], *v[2] != '\0' };
+	s.env = (struct strings) { &v[3], *v[3] != '\0' };
+	s.build_args = (struct strings) { &v[4], *v[4] != '\0' };
 	fields_add_str(&b, F_IMAGE_ID, id);
 	fields_add_str(&b, F_PORT, v[5]);
 	fields_add_str(&b, F_ARG, v[5]);

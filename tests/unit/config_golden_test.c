@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "buf.h"
+#include "config_print.h"
 #include "workers/config/config.h"
 #include "workers/config/ydoc.h"
 #include "yamlout.h"
@@ -369,7 +370,7 @@ test_too_large(void **state)
 	}
 	run("/c", in.data, in.len, &out);
 	assert_string_equal((char *)out.data,
-	    "65 /c:2:3: services.aa: is too large: 240088 bytes; 200000 are "
+	    "65 /c:2:3: services.aa: is too large: 240109 bytes; 200000 are "
 	    "the most\n");
 	buf_free(&in);
 	buf_free(&out);

@@ -202,10 +202,10 @@ a_service(void)
 	s.dockerfile = (char *)(uintptr_t) "docker/Dockerfile";
 	s.image = (char *)(uintptr_t) "web:dev";
 	s.container = (char *)(uintptr_t) "web";
-	s.env = (struct conf_list) { env, 2 };
-	s.ports = (struct conf_list) { ports, 1 };
-	s.binds = (struct conf_list) { binds, 1 };
-	s.build_args = (struct conf_list) { args, 2 };
+	s.env = (struct strings) { env, 2 };
+	s.ports = (struct strings) { ports, 1 };
+	s.binds = (struct strings) { binds, 1 };
+	s.build_args = (struct strings) { args, 2 };
 	return (s);
 }
 
@@ -272,7 +272,7 @@ test_create_refuses(void **state)
 	fields_add_str(&t, F_IMAGE_ID, "sha256:" ID64);
 	fields_add_str(&t, F_PORT, "80:80:80");
 	refused(&s, &t, "80:80:80");
-	s.binds = (struct conf_list) { bad, 1 };
+	s.binds = (struct strings) { bad, 1 };
 	fields_add_str(&t, F_IMAGE_ID, "sha256:" ID64);
 	refused(&s, &t, "/a/../b");
 	s = a_service();

@@ -261,7 +261,7 @@ taken_over(const char *env, const char *item)
 	if (env != NULL) {
 		strlcpy(e, env, sizeof(e));
 		v[0] = e;
-		c->env = (struct conf_list) { v, 1 };
+		c->env = (struct strings) { v, 1 };
 	}
 	bench_retire(b, 1);
 	b->serving = 2;
@@ -347,14 +347,14 @@ test_hash_tells_fields_apart(void **state)
 	char hash[6][CONFIG_HASH_SIZE];
 
 	plan_config_hash(c, hash[0]);
-	c->env = (struct conf_list) { two, 2 };
+	c->env = (struct strings) { two, 2 };
 	plan_config_hash(c, hash[1]);
-	c->env = (struct conf_list) { one, 1 };
+	c->env = (struct strings) { one, 1 };
 	plan_config_hash(c, hash[2]);
-	c->env = (struct conf_list) { NULL, 0 };
-	c->ports = (struct conf_list) { two, 2 };
+	c->env = (struct strings) { NULL, 0 };
+	c->ports = (struct strings) { two, 2 };
 	plan_config_hash(c, hash[3]);
-	c->ports = (struct conf_list) { NULL, 0 };
+	c->ports = (struct strings) { NULL, 0 };
 	c->network = net;
 	plan_config_hash(c, hash[4]);
 	c->target = net;

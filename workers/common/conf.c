@@ -29,21 +29,6 @@ struct conf_gone {
 	struct conf_mem *mem;
 };
 
-static struct conf_list
-conf_strings(const struct fields *t, enum field_key key)
-{
-	struct conf_list l = {
-		xcalloc(fields_count(t, key) + 1, sizeof(char *)), 0
-	};
-	struct field f;
-	size_t off = 0;
-
-	while (field_next(t, &off, &f) == 1)
-		if (f.key == key)
-			l.v[l.n++] = xstrndup(f.str, f.len);
-	return (l);
-}
-
 static int
 conf_take_engine(struct conf *c, struct frame *f)
 {
@@ -101,21 +86,7 @@ conf_take_service(struct conf *c, struct frame *f)
 	s->tree = m->tree;
 	s->engine = m->engine;
 	s->flags = m->flags;
-	s->name = fields_dup(&f->tail, F_NAME);
-	s->dir = fields_dup(&f->tail, F_DIR);
-	s->dockerfile = fields_dup(&f->tail, F_DOCKERFILE);
-	s->image = fields_dup(&f->tail, F_IMAGE);
-	s->container = fields_dup(&f->tail, F_CONTAINER);
-	s->target = fields_dup(&f->tail, F_TARGET);
-	s->network = fields_dup(&f->tail, F_NETWORK);
-	s->env = conf_strings(&f->tail, F_ENV);
-	s->ports = conf_strings(&f->tail, F_PORT);
-	s->binds = conf_strings(&f->tail, F_BIND);
-	s->build_args = conf_strings(&f->tail, F_BUILD_ARG);
-	return (s->name != NULL && s->dir != NULL && s->dockerfile != NULL &&
-		    s->image != NULL && s->container != NULL ?
-		0 :
-		-1);
+	return (service_text_take(&s->text, &f->tail));
 }
 
 static int
@@ -294,29 +265,11 @@ conf_free_root(struct conf_root *r)
 }
 
 static void
-conf_free_list(struct conf_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i]);
-	free(l->v);
-}
-
-static void
 conf_free_service(struct conf_service *s)
 {
 	if (s == NULL)
 		return;
-	free(s->name);
-	free(s->dir);
-	free(s->dockerfile);
-	free(s->image);
-	free(s->container);
-	free(s->target);
-	free(s->network);
-	conf_free_list(&s->env);
-	conf_free_list(&s->ports);
-	conf_free_list(&s->binds);
-	conf_free_list(&s->build_args);
+	service_text_free(&s->text);
 	free(s);
 }
 

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "loop.h"
 #include "rpc.h"
+#include "service_text.h"
 
 #define WORKER_CHANNEL_FD 3
 
@@ -33,27 +34,12 @@ struct conf_root {
 	bool gone;
 };
 
-struct conf_list {
-	char **v;
-	size_t n;
-};
-
 struct conf_service {
 	uint32_t service;
 	uint32_t tree;
 	uint32_t engine;
 	uint32_t flags; /* SERVICE_* */
-	char *name;
-	char *dir;
-	char *dockerfile;            /* relative to dir */
-	char *image;                 /* the tag that is built */
-	char *container;             /* the container's name */
-	char *target;                /* or NULL */
-	char *network;               /* or NULL: the engine's default */
-	struct conf_list env;        /* K=V */
-	struct conf_list ports;      /* [IP:]HOST:CONTAINER[/PROTO] */
-	struct conf_list binds;      /* SRC:DST[:MODE] */
-	struct conf_list build_args; /* K=V */
+	SERVICE_TEXT;
 };
 
 struct conf_mem {

@@ -165,33 +165,13 @@ check_names(struct config *c, size_t i)
 	}
 }
 
-static size_t
-check_list_size(const struct config_list *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->n; i++)
-		n += strlen(l->v[i]) + 16;
-	return (n);
-}
-
-/* Bytes of all that can be long. */
-static size_t
-check_service_size(const struct config_service *s)
-{
-	return (check_list_size(&s->env) + check_list_size(&s->ports) +
-	    check_list_size(&s->binds) + check_list_size(&s->build_args) +
-	    (s->dir != NULL ? strlen(s->dir) : 0) +
-	    (s->dockerfile != NULL ? strlen(s->dockerfile) : 0));
-}
-
 size_t
 config_size(const struct config *c)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->nservices; i++)
-		n += check_service_size(&c->services[i]) + 1024;
+		n += service_text_bytes(&c->services[i].text) + 1024;
 	return (n);
 }
 
@@ -199,7 +179,7 @@ config_size(const struct config *c)
 static void
 check_size(struct config *c, const struct config_service *s)
 {
-	size_t n = check_service_size(s);
+	size_t n = service_text_bytes(&s->text);
 
 	if (n > CONFIG_SERVICE_MAX)
 		check_error(c, s, &s->pos, "",

@@ -27,28 +27,10 @@ config_new(void)
 }
 
 static void
-config_list_free(struct config_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i]);
-	free(l->v);
-}
-
-static void
 config_service_free(struct config_service *s)
 {
-	free(s->name);
-	free(s->dir);
+	service_text_free(&s->text);
 	free(s->engine);
-	free(s->dockerfile);
-	free(s->image);
-	free(s->container);
-	free(s->target);
-	free(s->network);
-	config_list_free(&s->env);
-	config_list_free(&s->ports);
-	config_list_free(&s->binds);
-	config_list_free(&s->build_args);
 }
 
 static void
@@ -84,6 +66,18 @@ config_free(struct config *c)
 		free(c->errors[i].text);
 	free(c->errors);
 	free(c);
+}
+
+struct msg_config_global
+config_global(const struct config *c)
+{
+	const struct config_global *g = &c->global;
+
+	return ((struct msg_config_global) { .has = g->has,
+	    .sandbox = g->sandbox,
+	    .require_sandbox = g->require_sandbox,
+	    .max_restarts = g->max_restarts,
+	    .log = g->log });
 }
 
 /* Errors. */

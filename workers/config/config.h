@@ -21,25 +21,19 @@
 
 #include "buf.h"
 #include "msg.h"
+#include "service_text.h"
 
-#define CONFIG_FILES_MAX  65 /* the first and 64 that are included */
-#define CONFIG_DEPTH_MAX  8  /* of includes */
-#define CONFIG_ERRORS_MAX 20
-#define CONFIG_ITEMS_MAX  1024 /* of one list: ports, volumes, variables */
-#define CONFIG_TOTAL_MAX  (4 * 1024 * 1024) /* bytes of all services */
-#define CONFIG_SERVICE_MAX                                 \
-	200000 /* bytes of a service: it has to be a frame \
-		*/
+#define CONFIG_FILES_MAX   65 /* the first and 64 that are included */
+#define CONFIG_DEPTH_MAX   8  /* of includes */
+#define CONFIG_ERRORS_MAX  20
+#define CONFIG_ITEMS_MAX   1024 /* of one list: ports, volumes, variables */
+#define CONFIG_TOTAL_MAX   (4 * 1024 * 1024) /* bytes of all services */
+#define CONFIG_SERVICE_MAX 200000 /* bytes of one: it goes into a frame */
 
 /* Where something was written. */
 struct config_pos {
 	unsigned file; /* index of config.files */
 	unsigned line, column;
-};
-
-struct config_list {
-	char **v;
-	size_t n;
 };
 
 struct config_global {
@@ -63,16 +57,9 @@ struct config_service {
 	struct config_pos pos;       /* of its name */
 	struct config_pos at_engine; /* of the value, else of the name */
 	struct config_pos at_container;
-	char *name;
-	char *dir;      /* absolute, cleaned as text */
+	SERVICE_TEXT;   /* dir is cleaned as text */
 	char *engine;   /* as written, or NULL */
 	uint32_t index; /* of its engine, after config_check */
-	char *dockerfile;
-	char *image;
-	char *container;
-	char *target;  /* or NULL */
-	char *network; /* or NULL */
-	struct config_list env, ports, binds, build_args;
 	bool keep;
 };
 
@@ -157,10 +144,7 @@ void config_sort_errors(struct config *c);
 /* "PATH:LINE", escaped for a terminal; the caller frees. */
 char *config_where(const struct config *c, const struct config_pos *pos);
 
-/*
- * Append the normal form: a wharfd.yaml of one file that comes to the same,
- * every default written out.  After config_check without errors.
- */
-void config_print(const struct config *c, struct buf *out);
+/* What the file sets for all, as it is sent. */
+struct msg_config_global config_global(const struct config *c);
 
 #endif

@@ -152,13 +152,6 @@ take_number(struct schema *s, const struct schema_key *k, const struct ynode *v,
 	s->c->global.has |= k->has;
 }
 
-static void
-take_add(struct config_list *l, char *item)
-{
-	l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
-	l->v[l->n++] = item;
-}
-
 /* More of them than a service may have: an error. */
 static bool
 take_is_long(struct schema *s, const struct ynode *v, size_t n)
@@ -190,14 +183,14 @@ take_list(struct schema *s, const struct schema_key *k, const struct ynode *v,
 	for (size_t i = 0; i < v->nkids; i++) {
 		len = schema_down_item(s, i);
 		if ((item = take_form(s, &one, v->kids[i])) != NULL)
-			take_add(take_at(k, obj), item);
+			strings_take(take_at(k, obj), item);
 		schema_up(s, len);
 	}
 }
 
 /* A mapping of names to text. */
 static void
-take_pairs_map(struct schema *s, const struct ynode *v, struct config_list *l)
+take_pairs_map(struct schema *s, const struct ynode *v, struct strings *l)
 {
 	static const struct schema_key text = {
 		.what = "a text (\"\" for an empty one)"
@@ -216,7 +209,7 @@ take_pairs_map(struct schema *s, const struct ynode *v, struct config_list *l)
 			    "is no variable's name; it may not be empty nor "
 			    "hold \"=\"");
 		else if (value != NULL)
-			take_add(l,
+			strings_take(l,
 			    xasprintf("%s=%s", v->kids[i]->text, value));
 		schema_up(s, len);
 	}
@@ -243,7 +236,7 @@ take_is_again(struct schema *s, const struct ynode *v, size_t i)
 
 /* A list of K=V. */
 static void
-take_pairs_list(struct schema *s, const struct ynode *v, struct config_list *l)
+take_pairs_list(struct schema *s, const struct ynode *v, struct strings *l)
 {
 	static const struct schema_key pair = { .what = "K=V" };
 	const char *text;
@@ -257,7 +250,7 @@ take_pairs_list(struct schema *s, const struct ynode *v, struct config_list *l)
 			schema_error(s, v->kids[i],
 			    "is no K=V; a name, \"=\" and a value are expected");
 		else if (text != NULL && !take_is_again(s, v, i))
-			take_add(l, xstrdup(text));
+			strings_take(l, xstrdup(text));
 		schema_up(s, len);
 	}
 }
@@ -266,7 +259,7 @@ void
 take_pairs(struct schema *s, const struct schema_key *k, const struct ynode *v,
     void *obj)
 {
-	struct config_list *l = take_at(k, obj);
+	struct strings *l = take_at(k, obj);
 
 	if (ynode_is_nothing(v))
 		return;

@@ -64,17 +64,13 @@ serve_send_errors(struct state *st)
 }
 
 static void
-serve_send_global(struct worker *w, const struct config_global *g)
+serve_send_global(struct worker *w, const struct config *c)
 {
-	struct msg_config_global m = { .has = g->has,
-		.sandbox = g->sandbox,
-		.require_sandbox = g->require_sandbox,
-		.max_restarts = g->max_restarts,
-		.log = g->log };
+	struct msg_config_global m = config_global(c);
 	struct buf tail = { 0 };
 
-	if (g->socket != NULL)
-		fields_add_str(&tail, F_SOCKET, g->socket);
+	if (c->global.socket != NULL)
+		fields_add_str(&tail, F_SOCKET, c->global.socket);
 	serve_send(w, MSG_CONFIG_GLOBAL, &m, &tail);
 	buf_free(&tail);
 }
@@ -93,32 +89,13 @@ serve_send_engine(struct worker *w, const struct config_engine *e)
 }
 
 static void
-serve_add_list(struct buf *b, enum field_key key, const struct config_list *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		fields_add_str(b, key, l->v[i]);
-}
-
-static void
 serve_send_service(struct state *st, const struct config_service *s)
 {
 	struct msg_config_service m = { .engine = s->index,
 		.flags = s->keep ? SERVICE_KEEP : 0 };
 	struct buf tail = { 0 };
 
-	fields_add_str(&tail, F_NAME, s->name);
-	fields_add_str(&tail, F_DIR, s->dir);
-	fields_add_str(&tail, F_DOCKERFILE, s->dockerfile);
-	fields_add_str(&tail, F_IMAGE, s->image);
-	fields_add_str(&tail, F_CONTAINER, s->container);
-	if (s->target != NULL)
-		fields_add_str(&tail, F_TARGET, s->target);
-	if (s->network != NULL)
-		fields_add_str(&tail, F_NETWORK, s->network);
-	serve_add_list(&tail, F_ENV, &s->env);
-	serve_add_list(&tail, F_PORT, &s->ports);
-	serve_add_list(&tail, F_BIND, &s->binds);
-	serve_add_list(&tail, F_BUILD_ARG, &s->build_args);
+	service_text_add(&s->text, &tail);
 	fields_add_str(&tail, F_PATH, st->c->files[s->pos.file].path);
 	fields_add_u64(&tail, F_LINE, s->pos.line);
 	serve_send(st->w, MSG_CONFIG_SERVICE, &m, &tail);
@@ -130,7 +107,7 @@ serve_send_config(struct state *st)
 {
 	const struct config *c = st->c;
 
-	serve_send_global(st->w, &c->global);
+	serve_send_global(st->w, c);
 	for (size_t i = 0; i < c->nengines; i++)
 		serve_send_engine(st->w, &c->engines[i]);
 	for (size_t i = 0; i < c->nservices; i++)

@@ -20,7 +20,7 @@ confhash_add(struct hash *h, const char *s)
 }
 
 static void
-confhash_add_list(struct hash *h, const struct conf_list *l)
+confhash_add_list(struct hash *h, const struct strings *l)
 {
 	uint64_t n = l->n;
 

@@ -10,7 +10,7 @@
 static void
 prepare_args(struct service *s)
 {
-	const struct conf_list *l = &s->conf->build_args;
+	const struct strings *l = &s->conf->build_args;
 	char *name, *eq;
 
 	s->args = dockerfile_env_new();

@@ -1,5 +1,5 @@
 /*
- * A list of strings that grows.  Supervisor.
+ * A list of strings that grows.  Any process.
  */
 #ifndef WHARF_STRLIST_H
 #define WHARF_STRLIST_H
@@ -11,6 +11,9 @@ struct strings {
 	char **v;
 	size_t n;
 };
+
+/* Append s, an allocated string, which it takes. */
+void strings_take(struct strings *l, char *s);
 
 /* Append a copy of s. */
 void strings_add(struct strings *l, const char *s);

@@ -8,10 +8,16 @@
 #include "strlist.h"
 
 void
-strings_add(struct strings *l, const char *s)
+strings_take(struct strings *l, char *s)
 {
 	l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
-	l->v[l->n++] = xstrdup(s);
+	l->v[l->n++] = s;
+}
+
+void
+strings_add(struct strings *l, const char *s)
+{
+	strings_take(l, xstrdup(s));
 }
 
 void
