@@ -27,18 +27,8 @@ static char notes[1024];
 static int
 setup(void **state)
 {
-	(void)state;
-	tmptree_new(&t);
 	notes[0] = '\0';
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	tmptree_free(&t);
-	return (0);
+	return (tmptree_setup(state));
 }
 
 static void
@@ -393,7 +383,8 @@ unreadable(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) \
+	cmocka_unit_test_prestate_setup_teardown(f, setup, tmptree_teardown, &t)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_sent),
 		TEST(sliced),

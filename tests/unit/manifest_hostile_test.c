@@ -25,18 +25,6 @@ fresh(size_t size)
 	return (sample_attached(region, size));
 }
 
-static struct manifest_meta
-some_meta(void)
-{
-	struct manifest_meta meta = { .run_pending_from = 4,
-		.epoch = 9,
-		.restart_after_ns = 77 };
-
-	memset(meta.container, 'c', 64);
-	strlcpy(meta.image, "sha256:0123", sizeof(meta.image));
-	return (meta);
-}
-
 /* The format's check, written down a second time. */
 static uint32_t
 fnv(uint32_t h, const void *buf, size_t len)
@@ -156,7 +144,7 @@ hostile_bytes(void **state)
 	static uint64_t clean[REGION / 8];
 	struct manifest *m = fresh(REGION);
 	uint8_t *r = (uint8_t *)region;
-	struct manifest_meta meta = some_meta();
+	struct manifest_meta meta = sample_meta();
 	char path[16];
 	int i, k;
 

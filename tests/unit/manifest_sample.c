@@ -43,3 +43,15 @@ sample_attached(void *map, size_t size)
 	assert_int_equal(manifest_load(m), 0);
 	return (m);
 }
+
+struct manifest_meta
+sample_meta(void)
+{
+	struct manifest_meta meta = { .run_pending_from = 4,
+		.epoch = 9,
+		.restart_after_ns = 77 };
+
+	memset(meta.container, 'c', 64);
+	strlcpy(meta.image, "sha256:0123", sizeof(meta.image));
+	return (meta);
+}

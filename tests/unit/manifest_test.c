@@ -122,23 +122,11 @@ memory(void **state)
 	manifest_free(c);
 }
 
-static struct manifest_meta
-some_meta(void)
-{
-	struct manifest_meta meta = { .run_pending_from = 4,
-		.epoch = 9,
-		.restart_after_ns = 77 };
-
-	memset(meta.container, 'c', 64);
-	strlcpy(meta.image, "sha256:0123", sizeof(meta.image));
-	return (meta);
-}
-
 static void
 meta_and_strings(void **state)
 {
 	struct manifest *m = fresh(REGION), *n;
-	struct manifest_meta meta = some_meta();
+	struct manifest_meta meta = sample_meta();
 
 	(void)state;
 	assert_int_equal(manifest_meta(m)->run_pending_from, -1);
@@ -156,7 +144,7 @@ meta_and_strings(void **state)
 	assert_null(manifest_str(n, "gone"));
 	meta.container[3] = 'X';
 	assert_int_equal(manifest_set_meta(m, &meta), -1);
-	meta = some_meta();
+	meta = sample_meta();
 	meta.container[10] = '\0';
 	assert_int_equal(manifest_set_meta(m, &meta), -1);
 	manifest_free(m);
@@ -439,7 +427,7 @@ static void
 copies(void **state)
 {
 	struct manifest *a = manifest_new(), *b = fresh(REGION), *c;
-	struct manifest_meta meta = some_meta();
+	struct manifest_meta meta = sample_meta();
 
 	(void)state;
 	sample_set(a, "x", 1);

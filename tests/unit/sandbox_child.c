@@ -209,3 +209,14 @@ sandbox_dirs_remove(void **state)
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", sandbox_dir);
 	return (system(cmd));
 }
+
+void
+sandbox_each(void (*fn)(enum proc role, enum sandbox_mode mode, bool user))
+{
+	for (enum proc role = PROC_WATCH; role < PROC_MAX; role++)
+		for (int user = geteuid() != 0;
+		     role != PROC_CLIENT && user <= 1; user++) {
+			fn(role, SANDBOX_ON, user);
+			fn(role, SANDBOX_TRAP, user);
+		}
+}

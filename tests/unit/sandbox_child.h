@@ -44,6 +44,10 @@ void sandbox_child_run(struct sandbox_child *c);
 /* Did the filter end it, as its mode says? */
 bool sandbox_child_killed(const struct sandbox_child *c);
 
+/* Run fn for every role, as root where we are, and as a user. */
+void sandbox_each(
+    void (*fn)(enum proc role, enum sandbox_mode mode, bool user));
+
 /*
  * Group fixtures: a directory with root/ (what readers may read: file,
  * sub/deep, link -> file) and outside/ (secret).

@@ -384,22 +384,10 @@ check_work(enum proc role, enum sandbox_mode mode, bool user)
 		    mode, user ? "user" : "root", c.status, c.err_text);
 }
 
-/* Run fn for every role, as root where we are, and as a user. */
-static void
-each(void (*fn)(enum proc role, enum sandbox_mode mode, bool user))
-{
-	for (enum proc role = PROC_WATCH; role < PROC_MAX; role++)
-		for (int user = geteuid() != 0;
-		     role != PROC_CLIENT && user <= 1; user++) {
-			fn(role, SANDBOX_ON, user);
-			fn(role, SANDBOX_TRAP, user);
-		}
-}
-
 static void
 test_every_role_works(void **state)
 {
-	each(check_work);
+	sandbox_each(check_work);
 }
 
 /* The acts. */
@@ -450,7 +438,7 @@ static void
 test_every_act_is_refused(void **state)
 {
 	assert_true(sandbox_act_count() >= 20);
-	each(check_acts);
+	sandbox_each(check_acts);
 }
 
 /* Without the sandbox root can do these: the acts do find open doors. */

@@ -33,18 +33,6 @@
 #include "workers/common/sandbox_priv.h"
 #include "workers/shared/tree.h"
 
-/* Run fn for every role, as root where we are, and as a user. */
-static void
-each(void (*fn)(enum proc role, enum sandbox_mode mode, bool user))
-{
-	for (enum proc role = PROC_WATCH; role < PROC_MAX; role++)
-		for (int user = geteuid() != 0;
-		     role != PROC_CLIENT && user <= 1; user++) {
-			fn(role, SANDBOX_ON, user);
-			fn(role, SANDBOX_TRAP, user);
-		}
-}
-
 /* What the report says, and where walls are missing. */
 
 static int
@@ -90,7 +78,7 @@ check_report(enum proc role, enum sandbox_mode mode, bool user)
 static void
 test_report(void **state)
 {
-	each(check_report);
+	sandbox_each(check_report);
 }
 
 static void
@@ -353,7 +341,7 @@ static void
 test_exit(void **state)
 {
 	fflush(NULL);
-	each(check_exit);
+	sandbox_each(check_exit);
 }
 
 /* T13: neighbours. */

@@ -28,22 +28,6 @@
 
 static struct tmptree t;
 
-static int
-setup(void **state)
-{
-	(void)state;
-	tmptree_new(&t);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	tmptree_free(&t);
-	return (0);
-}
-
 static void
 drain(struct tarstream *ts, struct buf *out)
 {
@@ -588,7 +572,9 @@ in_a_sandbox(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f)                                                    \
+	cmocka_unit_test_prestate_setup_teardown(f, tmptree_setup, \
+	    tmptree_teardown, &t)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_names),
 		TEST(gnu_tar_agrees),

@@ -107,3 +107,17 @@ tmptree_open_fds(void)
 	closedir(dir);
 	return (n);
 }
+
+int
+tmptree_setup(void **state)
+{
+	tmptree_new(*state);
+	return (0);
+}
+
+int
+tmptree_teardown(void **state)
+{
+	tmptree_free(*state);
+	return (0);
+}

@@ -17,6 +17,13 @@ struct tmptree {
 void tmptree_new(struct tmptree *t);
 void tmptree_free(struct tmptree *t);
 
+/*
+ * Fixtures of one test; its state is the struct tmptree:
+ * cmocka_unit_test_prestate_setup_teardown(f, ..., &t).
+ */
+int tmptree_setup(void **state);
+int tmptree_teardown(void **state);
+
 /* All paths are relative; parents must exist. */
 void tmptree_dir(struct tmptree *t, const char *path, mode_t mode);
 void tmptree_file(struct tmptree *t, const char *path, const char *text);

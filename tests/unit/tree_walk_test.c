@@ -19,22 +19,6 @@
 
 static struct tmptree t;
 
-static int
-setup(void **state)
-{
-	(void)state;
-	tmptree_new(&t);
-	return (0);
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	tmptree_free(&t);
-	return (0);
-}
-
 /* The walk as text: "+d " enter, "-d " leave, "f " entry, "!p:errno ". */
 struct trace {
 	char text[16384];
@@ -407,7 +391,9 @@ walk_ignored(void **state)
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f)                                                    \
+	cmocka_unit_test_prestate_setup_teardown(f, tmptree_setup, \
+	    tmptree_teardown, &t)
 	const struct CMUnitTest tests[] = {
 		TEST(walk_order),
 		TEST(walk_from_start),

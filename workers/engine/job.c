@@ -311,19 +311,26 @@ job_http(struct job *j, const char *method, char *path, const char *json,
 
 /* From the queue to the engine. */
 
-static void
-job_on_inspected(struct job *j, unsigned status)
+bool
+job_is_admitted(struct job *j, unsigned status)
 {
 	if (status != 200) {
 		job_done_status(j, status);
-		return;
+		return (false);
 	}
 	if (!gate_check(&j->answer, j->service)) {
 		job_fail(j, ERR_REFUSED, "not a container of this service");
-		return;
+		return (false);
 	}
 	gate_add(j->e->gate, j->cid, j->service);
-	j->op->go(j);
+	return (true);
+}
+
+static void
+job_on_inspected(struct job *j, unsigned status)
+{
+	if (job_is_admitted(j, status))
+		j->op->go(j);
 }
 
 static void

@@ -109,6 +109,12 @@ void job_done_status(struct job *j, unsigned status);
  */
 char *job_created_id(struct job *j, unsigned status);
 
+/*
+ * The answer to the inspection of its container: is it one of the service's?
+ * If not, the job has ended.
+ */
+bool job_is_admitted(struct job *j, unsigned status);
+
 /* ENG_DATA to the asker. */
 void job_send_data(struct job *j, const void *p, size_t n);
 

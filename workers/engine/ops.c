@@ -126,15 +126,8 @@ ops_check_inspect(struct job *j, char *why, size_t size)
 static void
 ops_inspected_id(struct job *j, unsigned status)
 {
-	if (status != 200) {
-		job_done_status(j, status);
+	if (!job_is_admitted(j, status))
 		return;
-	}
-	if (!gate_check(&j->answer, j->service)) {
-		job_fail(j, ERR_REFUSED, "not a container of this service");
-		return;
-	}
-	gate_add(j->e->gate, j->cid, j->service);
 	for (size_t off = 0; off < j->answer.len; off += 65536)
 		job_send_data(j, j->answer.data + off,
 		    j->answer.len - off < 65536 ? j->answer.len - off : 65536);

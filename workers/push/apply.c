@@ -215,13 +215,8 @@ apply_plan(struct task *j)
 	s->oracle.changes = NULL;
 	if (j->fx.verdict == EFFECTS_OK)
 		effects_place(&j->fx, s->plan, &s->facts);
-	if (j->fx.verdict != EFFECTS_OK) {
-		task_end_why(j,
-		    j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB :
-						     RESULT_FAILED,
-		    "%s", j->fx.reason);
+	if (!task_has_effects(j))
 		return;
-	}
 	if (j->cancelled) {
 		task_end(j, RESULT_CANCELLED);
 		return;

@@ -20,19 +20,11 @@ facts_env(const cJSON *list)
 {
 	struct dockerfile_env *env = dockerfile_env_new();
 	const cJSON *v;
-	char *name, *eq;
 
-	cJSON_ArrayForEach (v, list) {
-		if (!cJSON_IsString(v))
-			continue;
-		name = xstrdup(v->valuestring);
-		if ((eq = strchr(name, '=')) != NULL && eq != name) {
-			*eq++ = '\0';
-			/* one that is too large has lost names at its end */
-			(void)dockerfile_env_set(env, name, eq);
-		}
-		free(name);
-	}
+	/* one that is too large loses names at its end */
+	cJSON_ArrayForEach (v, list)
+		if (cJSON_IsString(v))
+			dockerfile_env_put(env, v->valuestring);
 	return (env);
 }
 

@@ -11,17 +11,10 @@ static void
 prepare_args(struct service *s)
 {
 	const struct strings *l = &s->conf->build_args;
-	char *name, *eq;
 
 	s->args = dockerfile_env_new();
-	for (size_t i = 0; i < l->n; i++) {
-		name = xstrdup(l->v[i]);
-		if ((eq = strchr(name, '=')) != NULL) {
-			*eq++ = '\0';
-			(void)dockerfile_env_set(s->args, name, eq);
-		}
-		free(name);
-	}
+	for (size_t i = 0; i < l->n; i++)
+		dockerfile_env_put(s->args, l->v[i]);
 }
 
 /* -1: the job has ended. */

@@ -163,6 +163,8 @@ void task_end(struct task *j, enum result result);
 int64_t task_restart_after(const struct task *j);
 void task_end_why(struct task *j, enum result result, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Can they be had?  If not, the job has ended with the reason. */
+bool task_has_effects(struct task *j);
 /* The same by an engine's answer that is not the expected one. */
 void task_end_answer(struct task *j, const char *what,
     const struct eng_answer *a);

@@ -274,13 +274,8 @@ static void
 steps_placed(struct task *j)
 {
 	effects_place(&j->fx, j->s->plan, &j->s->facts);
-	if (j->fx.verdict != EFFECTS_OK) {
-		task_end_why(j,
-		    j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB :
-						     RESULT_FAILED,
-		    "%s", j->fx.reason);
+	if (!task_has_effects(j))
 		return;
-	}
 	owners_resolve(j, steps_deliver);
 }
 

@@ -137,6 +137,17 @@ task_end_why(struct task *j, enum result result, const char *fmt, ...)
 	task_end(j, result);
 }
 
+bool
+task_has_effects(struct task *j)
+{
+	if (j->fx.verdict == EFFECTS_OK)
+		return (true);
+	task_end_why(j,
+	    j->fx.verdict == EFFECTS_CLIMB ? RESULT_CLIMB : RESULT_FAILED, "%s",
+	    j->fx.reason);
+	return (false);
+}
+
 void
 task_end_answer(struct task *j, const char *what, const struct eng_answer *a)
 {

@@ -145,20 +145,11 @@ add_place(struct copyplan_place **places, size_t *n, size_t step, char *dest)
 static bool
 wins(struct copyplan *p, size_t step, const char *dest)
 {
-	enum copyplan_provides got;
-	char *from;
 	bool isdir;
-	size_t i;
 
-	for (i = step + 1; i < p->nsteps; i++) {
-		if (!p->in_line[p->steps[i].stage])
-			continue;
-		got = copyplan_provider(p, i, dest, &from, &isdir);
-		free(from);
-		if (got == COPYPLAN_FROM_CONTEXT || got == COPYPLAN_INLINE ||
-		    got == COPYPLAN_ELSEWHERE)
+	for (size_t i = step + 1; i < p->nsteps; i++)
+		if (copyplan_replaces(p, i, dest, &isdir))
 			return (false);
-	}
 	return (true);
 }
 

@@ -156,9 +156,7 @@ copyplan_do_arg(struct compiler *c, const struct dockerfile_instr *in)
 	int ret = 0;
 
 	for (i = 0; i < in->nargs && ret == 0; i++) {
-		name = xstrdup(in->args[i]);
-		if ((eq = strchr(name, '=')) != NULL)
-			*eq++ = '\0';
+		name = dockerfile_env_split(in->args[i], &eq);
 		ret = arg_value(c, in, name, eq, &value);
 		if (value != NULL &&
 		    dockerfile_env_set(c->now.args, name, value) == -1)

@@ -95,6 +95,16 @@ enum copyplan_provides {
 enum copyplan_provides copyplan_provider(struct copyplan *, size_t step,
     const char *dest, char **from, bool *isdir);
 
+/*
+ * Is there no doubt of it?  Then what earlier steps put there is not seen,
+ * but beneath a directory of the context.
+ */
+bool copyplan_is_certain(enum copyplan_provides);
+
+/* The same of a step of the line; *isdir: such a directory. */
+bool copyplan_replaces(struct copyplan *, size_t step, const char *dest,
+    bool *isdir);
+
 /* Is a step's destination a directory for a single file? */
 bool copyplan_dest_is_dir(struct copyplan *, size_t step);
 

@@ -432,3 +432,26 @@ copyplan_provider(struct copyplan *p, size_t step, const char *dest,
 	}
 	return (same ? COPYPLAN_ELSEWHERE : COPYPLAN_ENCLOSES);
 }
+
+bool
+copyplan_is_certain(enum copyplan_provides got)
+{
+	return (got == COPYPLAN_FROM_CONTEXT || got == COPYPLAN_INLINE ||
+	    got == COPYPLAN_ELSEWHERE);
+}
+
+bool
+copyplan_replaces(struct copyplan *p, size_t step, const char *dest,
+    bool *isdir)
+{
+	enum copyplan_provides got;
+	char *from;
+
+	*isdir = false;
+	if (!p->in_line[p->steps[step].stage])
+		return (false);
+	got = copyplan_provider(p, step, dest, &from, isdir);
+	free(from);
+	*isdir = *isdir && got == COPYPLAN_FROM_CONTEXT;
+	return (copyplan_is_certain(got));
+}

@@ -129,32 +129,19 @@ is_among(const char *const *v, size_t n, const char *name)
 	return (bsearch(&name, v, n, sizeof(*v), name_cmp) != NULL);
 }
 
-static bool
-certain(enum copyplan_provides got)
-{
-	return (got == COPYPLAN_FROM_CONTEXT || got == COPYPLAN_INLINE ||
-	    got == COPYPLAN_ELSEWHERE);
-}
-
 /* A later step provides dest, and no RUN can see the difference. */
 static bool
 overridden(struct planner *pl, size_t step, const char *dest)
 {
 	struct copyplan *p = pl->p;
-	enum copyplan_provides got;
-	char *from;
 	bool isdir;
-	size_t i;
 
-	for (i = step + 1; i < p->nsteps; i++) {
-		if (!p->in_line[p->steps[i].stage])
-			continue;
-		if (p->steps[i].kind == COPYPLAN_RUN)
+	for (size_t i = step + 1; i < p->nsteps; i++) {
+		if (p->in_line[p->steps[i].stage] &&
+		    p->steps[i].kind == COPYPLAN_RUN)
 			return (false);
-		got = copyplan_provider(p, i, dest, &from, &isdir);
-		free(from);
 		/* A directory does not hide what others put into it. */
-		if (certain(got) && !(got == COPYPLAN_FROM_CONTEXT && isdir))
+		if (copyplan_replaces(p, i, dest, &isdir) && !isdir)
 			return (true);
 	}
 	return (false);
@@ -305,7 +292,7 @@ fallback(struct planner *pl, size_t step, const char *dest, char **from,
 		if (!p->in_line[p->steps[i].stage])
 			continue;
 		got = copyplan_provider(p, i, dest, from, isdir);
-		if (certain(got)) {
+		if (copyplan_is_certain(got)) {
 			*who = i;
 			return (got);
 		}

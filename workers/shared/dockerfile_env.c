@@ -90,3 +90,23 @@ dockerfile_env_get(const struct dockerfile_env *env, const char *name)
 
 	return (v == NULL ? NULL : v->value);
 }
+
+char *
+dockerfile_env_split(const char *pair, char **value)
+{
+	char *name = xstrdup(pair);
+
+	if ((*value = strchr(name, '=')) != NULL)
+		*(*value)++ = '\0';
+	return (name);
+}
+
+void
+dockerfile_env_put(struct dockerfile_env *env, const char *pair)
+{
+	char *value, *name = dockerfile_env_split(pair, &value);
+
+	if (value != NULL && name[0] != '\0')
+		(void)dockerfile_env_set(env, name, value);
+	free(name);
+}

@@ -38,6 +38,18 @@ void dockerfile_env_free(struct dockerfile_env *);
 int dockerfile_env_set(struct dockerfile_env *, const char *name,
     const char *value);
 
+/*
+ * Set what "NAME=VALUE" says; without a name or a value it sets nothing, as
+ * does what is too large.
+ */
+void dockerfile_env_put(struct dockerfile_env *, const char *pair);
+
+/*
+ * The name of "NAME[=VALUE]", which the caller frees; *value is in it, or
+ * NULL.
+ */
+char *dockerfile_env_split(const char *pair, char **value);
+
 /* The value, owned by the environment, or NULL. */
 const char *dockerfile_env_get(const struct dockerfile_env *, const char *name);
 

@@ -166,9 +166,7 @@ global_arg(struct builder *b, const struct dockerfile_instr *in)
 	int ret = 0;
 
 	for (i = 0; i < in->nargs && ret == 0; i++) {
-		name = xstrdup(in->args[i]);
-		if ((eq = strchr(name, '=')) != NULL)
-			*eq++ = '\0';
+		name = dockerfile_env_split(in->args[i], &eq);
 		value = NULL;
 		given = build_arg(b->opt, name);
 		if (given != NULL)
