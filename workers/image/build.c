@@ -374,5 +374,6 @@ build_cancel(struct worker *w, struct frame *f)
 	if (b->mem_id != 0)
 		rpc_cancel(w->rpc, b->mem_id);
 	eng_cancel(w, b->eng_id);
+	rpc_answer_err(w->ch, b->id, ERR_CANCELLED, 0, "cancelled");
 	build_free(b);
 }

@@ -196,13 +196,18 @@ verbs_cancel(struct worker *w, struct frame *f)
 {
 	struct plan *p = w->state;
 	struct waiter **v;
+	bool found = false;
 
 	for (size_t i = 0; i < p->n; i++)
 		for (v = &p->services[i]->waiters; *v != NULL;)
-			if ((*v)->order->id == f->head.id)
+			if ((*v)->order->id == f->head.id) {
 				waiter_drop(p->services[i], v, false);
-			else
+				found = true;
+			} else
 				v = &(*v)->next;
+	if (found)
+		rpc_answer_err(w->ch, f->head.id, ERR_CANCELLED, 0,
+		    "cancelled");
 }
 
 void

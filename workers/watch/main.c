@@ -75,6 +75,14 @@ watch_on_sync(struct worker *w, struct frame *f)
 	root_turn(r);
 }
 
+/* Until it is answered it counts as open. */
+static void
+watch_cancelled(struct worker *w, uint32_t *id)
+{
+	rpc_answer_err(w->ch, *id, ERR_CANCELLED, 0, "cancelled");
+	*id = 0;
+}
+
 static void
 watch_on_cancel(struct worker *w, struct frame *f)
 {
@@ -85,12 +93,13 @@ watch_on_cancel(struct worker *w, struct frame *f)
 	for (size_t i = 0; i < st->nroots; i++) {
 		TAILQ_FOREACH (s, &st->roots[i].tree->subs, link)
 			if (s->take == f->head.id)
-				s->take = 0;
+				watch_cancelled(w, &s->take);
 		for (q = TAILQ_FIRST(&st->roots[i].waits); q != NULL;
 		     q = next) {
 			next = TAILQ_NEXT(q, link);
 			if (q->id != f->head.id)
 				continue;
+			watch_cancelled(w, &q->id);
 			TAILQ_REMOVE(&st->roots[i].waits, q, link);
 			free(q);
 		}
