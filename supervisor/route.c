@@ -281,6 +281,33 @@ route_stick(struct child *from, const struct frame *f,
 	s->stickies = n;
 }
 
+/* The engine worker that has to do with a service. */
+static struct child *
+route_engine_of(struct sup *s, uint32_t service)
+{
+	const struct config_service *sv;
+
+	TAILQ_FOREACH (sv, &s->conf.services, link)
+		if (sv->id == service)
+			return (
+			    child_find(s, PROC_ENGINE, sv->engine->instance));
+	return (NULL);
+}
+
+/* Of an engine its own worker speaks, and of the services that it has. */
+static bool
+route_is_its_own(struct child *from, const struct frame *f)
+{
+	const struct msg_eng_state *m = frame_fixed(f);
+	const struct msg_eng_event *e = frame_fixed(f);
+
+	if (f->head.type == MSG_ENG_STATE)
+		return (m->engine == from->instance);
+	return (f->head.type != MSG_ENG_EVENT ||
+	    (e->engine == from->instance &&
+		route_engine_of(from->sup, e->service) == from));
+}
+
 static void
 route_note(struct child *from, struct frame *f)
 {
@@ -288,6 +315,12 @@ route_note(struct child *from, struct frame *f)
 	struct frame_head h = route_head(from, f, f->head.id);
 	struct child *to;
 
+	if (!route_is_its_own(from, f)) {
+		/* as is said by one whose service has just gone */
+		log_debug("%s.%u: %s is not its own", proc_name(from->role),
+		    from->instance, f->def->name);
+		return;
+	}
 	route_stick(from, f, &h);
 	if (from->distrusted)
 		return;
@@ -327,19 +360,6 @@ route_count(struct sup *s, const struct child *from, uint16_t type)
 	for (struct route *r = s->routes; r != NULL; r = r->next)
 		n += r->from == from && r->type == type;
 	return (n);
-}
-
-/* The engine worker that has to do with a service. */
-static struct child *
-route_engine_of(struct sup *s, uint32_t service)
-{
-	const struct config_service *sv;
-
-	TAILQ_FOREACH (sv, &s->conf.services, link)
-		if (sv->id == service)
-			return (
-			    child_find(s, PROC_ENGINE, sv->engine->instance));
-	return (NULL);
 }
 
 /* Engines have a worker each: the request's fixed part says which. */

@@ -32,6 +32,21 @@ test_notes(void **state)
 	fake_got_nothing(&t->control);
 }
 
+/* An engine's worker does not speak for another engine or its services. */
+static void
+test_notes_of_others(void **state)
+{
+	struct fixture *t = *state;
+
+	fake_say_n(t, &t->engine, MSG_ENG_STATE, 0, 2, ENG_STATE_DOWN);
+	fake_say_n(t, &t->engine, MSG_ENG_EVENT, 0, 2, 0);
+	fake_say_n(t, &t->engine, MSG_ENG_EVENT, 0, 3, 1);
+	fake_got_nothing(&t->plan);
+	assert_null(t->sup.stickies);
+	fake_say_n(t, &t->engine, MSG_ENG_EVENT, 0, 3, 0);
+	fake_got(&t->plan, MSG_ENG_EVENT);
+}
+
 static void
 test_events_wait_for_control(void **state)
 {
@@ -317,6 +332,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_notes),
+		TEST(test_notes_of_others),
 		TEST(test_events_wait_for_control),
 		TEST(test_newcomers_learn_the_state),
 		TEST(test_state_ends_with_its_source),
