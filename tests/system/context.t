@@ -127,6 +127,8 @@ def broken(ctx, conf):
     for text, word in (('{"currentContext": 7}', "not a string"),
                        ('["c1"]', "not a JSON object"),
                        ('{"currentContext": "c1"} x', ":1:"),
+                       ('{"currentContext": "' + "x" * 300000 + '"}',
+                        "currentContext is longer"),
                        ('{"a": "' + "x" * 2000000 + '"}', "")):
         write(bad, text)
         rc, _, err = wharfd(ctx, conf, ("-n",))
@@ -141,6 +143,9 @@ def broken(ctx, conf):
         write(conf + "/" + meta_path(name), text)
         refused(ctx, conf, 65, [conf + "/" + meta_path(name)],
                 "meta.json: " + text, **{CONTEXT: name})
+    meta(conf, "m4", "unix:///" + "x" * 300000)
+    refused(ctx, conf, 65, [conf + "/" + meta_path("m4"), "Host is longer"],
+            "meta.json: a host that goes into no frame", **{CONTEXT: "m4"})
 
 
 def fences(ctx, conf):

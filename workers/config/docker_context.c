@@ -15,6 +15,10 @@
 #include "workers/config/docker_context.h"
 #include "workers/shared/json.h"
 
+/* What is found goes into a frame. */
+#define NAME_LONGEST 1024
+#define HOST_LONGEST 4096
+
 /* One question. */
 struct docker_context {
 	struct worker *w;
@@ -197,6 +201,10 @@ docker_context_on_meta(void *arg, struct frame *f)
 		docker_context_fail(d, EX_DATAERR,
 		    "%s/%s: Endpoints.docker.Host is not a string", dir,
 		    d->path);
+	else if (host != NULL && strlen(host->valuestring) > HOST_LONGEST)
+		docker_context_fail(d, EX_DATAERR,
+		    "%s/%s: Endpoints.docker.Host is longer than %d bytes", dir,
+		    d->path, HOST_LONGEST);
 	else
 		docker_context_found(d, host != NULL ? host->valuestring : "");
 	cJSON_Delete(root);
@@ -255,6 +263,10 @@ docker_context_on_file(void *arg, struct frame *f)
 	else if (current == NULL || !cJSON_IsString(current) ||
 	    current->valuestring[0] == '\0')
 		docker_context_builtin(d);
+	else if (strlen(current->valuestring) > NAME_LONGEST)
+		docker_context_fail(d, EX_DATAERR,
+		    "%s/config.json: currentContext is longer than %d bytes",
+		    d->w->conf.docker_dir, NAME_LONGEST);
 	else
 		docker_context_open(d, xstrdup(current->valuestring),
 		    xasprintf("%s/config.json", d->w->conf.docker_dir));
