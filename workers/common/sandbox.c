@@ -209,8 +209,9 @@ limit_space(const struct sandbox_spec *spec)
 {
 	rlim_t most = (sandbox_role_reads(spec->role) ? 8 : 4) * GIB;
 
+	/* a third each: served, to be served, and on their way out */
 	if (spec->role == PROC_PUSH)
-		most += 2 * SERVICES_MAX * MANIFEST_SPACE;
+		most += 3 * SERVICES_MAX * MANIFEST_SPACE;
 	return (most);
 }
 
