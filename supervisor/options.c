@@ -449,13 +449,13 @@ options_file(struct options *o, int *code)
 		if (o->file != NULL && access(o->file, F_OK) == 0)
 			return (0);
 		fputs(usage, stderr);
-		if (o->file != NULL)
-			fprintf(stderr,
-			    "wharfd: neither a directory nor a file is "
-			    "named, and there is no %s\n",
-			    o->file);
 		*code = EX_USAGE;
-		return (-1);
+		return (o->file == NULL ?
+			-1 :
+			options_fail(code,
+			    "neither a directory nor a file is named, and "
+			    "there is no %s",
+			    o->file));
 	}
 	return (options_absolute(&o->file, code));
 }

@@ -6,8 +6,8 @@
 
 #include "workers/control/metrics.h"
 
-#define COUNTED_MAX \
-	4096 /* services; over all reloads, those that are gone too */
+/* Services; over all reloads, those that are gone too. */
+#define COUNTED_MAX 4096
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
