@@ -43,6 +43,9 @@ struct bench {
 	unsigned builds;
 };
 
+/* Of what the container of the first service is made. */
+extern char bench_hash[CONFIG_HASH_SIZE];
+
 struct bench *bench_new(size_t nservices);
 /* A new plan as after a death, with everybody else as before. */
 void bench_restart(struct bench *b);
@@ -117,6 +120,13 @@ void bench_creates(struct bench *b, const char *id);
 void bench_deploys(struct bench *b, const char *id, const char *old);
 /* Attach with the manifest, compare all: in step. */
 void bench_attaches(struct bench *b, const char *id);
+
+/* Both, in the place of `old`: in step. */
+void bench_replaces(struct bench *b, const char *id, const char *old);
+/* A change that needs a new image, up to the request for it. */
+void bench_wants_build(struct bench *b);
+/* The engine comes up and lists these; the one that runs is attached. */
+void bench_finds(struct bench *b, const char *items);
 
 /* Up and in step with container "c1". */
 struct bench *bench_up(void);

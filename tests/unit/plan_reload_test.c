@@ -331,9 +331,7 @@ test_adopted_with_other_parameters(void **state)
 	engine_inspect(b, 60);
 	bench_ms(b, 60);
 	assert_false(plan_in_step(bench_service(b)));
-	bench_deploys(b, "c2", "c1");
-	bench_attaches(b, "c2");
-	assert_true(plan_in_step(bench_service(b)));
+	bench_replaces(b, "c2", "c1");
 	bench_free(b);
 }
 

@@ -1,14 +1,12 @@
 /*
  * The watch worker on real directories: saves of editors, directories that
- * come, go and move, lost events, ignore rules.
+ * come, go and move, the barrier.
  */
-#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,17 +14,6 @@
 #include <cmocka.h>
 
 #include "tests/unit/watch_world.h"
-
-static struct world *
-setup(const char *prepare)
-{
-	struct world *w = world_new();
-
-	if (prepare != NULL)
-		world_sh(w, "%s", prepare);
-	world_start(w, "Dockerfile");
-	return (w);
-}
 
 static void
 ren(struct world *w, const char *from, const char *to)
@@ -49,96 +36,12 @@ at_once(struct world *w, const char *what)
 	assert_string_equal(world_offered(w, w->sub), what);
 }
 
-/* Reloads: subscriptions that come and go while the tree is watched. */
-
-static void
-test_join(void **state)
-{
-	struct world *w = setup("echo vendor > .dockerignore; echo 1 > a;"
-				"mkdir vendor src; echo 1 > vendor/v");
-	struct watch_sub *s;
-	uint64_t changes;
-
-	world_write(w, "a", "2");
-	watch_inotify_read(w->in, 1 << 20);
-	world_settle(w);
-	changes = w->tree->changes;
-	s = watch_tree_join(w->tree, 2, "Dockerfile");
-	assert_ptr_equal(watch_tree_sub(w->tree, 2), s);
-	world_settle(w);
-	assert_string_equal(world_offered(w, s), "S:");
-	/* the first keeps what it had, and is told nothing more */
-	assert_string_equal(world_offered(w, w->sub), "P:a");
-	assert_int_equal(w->tree->changes, changes);
-	assert_int_equal(watch_sub_upto(s), w->tree->changes);
-	assert_int_equal(w->scans, 1);
-	world_write(w, "a", "3");
-	world_settle(w);
-	assert_string_equal(world_offered(w, s), "P:a");
-	assert_string_equal(world_offered(w, w->sub), "P:a");
-	watch_tree_leave(w->tree, s);
-	assert_null(watch_tree_sub(w->tree, 2));
-	world_write(w, "a", "4");
-	world_expect(w, "P:a");
-	world_free(w);
-}
-
-/* What the first leaves out was not watched until the second came. */
-static void
-test_join_with_other_rules(void **state)
-{
-	struct world *w =
-	    setup("echo vendor > Dockerfile.dockerignore; mkdir vendor;"
-		  "mkdir vendor/deep; echo 1 > vendor/deep/v");
-	struct watch_sub *s;
-
-	world_write(w, "vendor/deep/v", "22");
-	world_expect(w, "");
-	s = watch_tree_join(w->tree, 2, "other/Dockerfile");
-	world_settle(w);
-	assert_string_equal(world_offered(w, s), "S:");
-	world_write(w, "vendor/deep/v", "333");
-	world_settle(w);
-	assert_string_equal(world_offered(w, s), "P:vendor/deep/v");
-	assert_string_equal(world_offered(w, w->sub), "");
-	/* the elder one goes */
-	watch_tree_leave(w->tree, w->sub);
-	world_write(w, "vendor/deep/v", "4444");
-	world_settle(w);
-	assert_string_equal(world_offered(w, s), "P:vendor/deep/v");
-	world_free(w);
-}
-
-/* In the middle of the first scan. */
-static void
-test_join_while_it_is_scanned(void **state)
-{
-	struct world *w = world_new();
-	struct watch_sub *s;
-
-	world_sh(w,
-	    "echo vendor > Dockerfile.dockerignore; mkdir vendor;"
-	    "echo 1 > vendor/v");
-	usleep(15000);
-	world_begin(w, "Dockerfile");
-	s = watch_tree_join(w->tree, 2, "other/Dockerfile");
-	world_settle(w);
-	assert_true(w->tree->scanned);
-	assert_int_equal(w->scans, 1);
-	assert_string_equal(world_offered(w, w->sub), "S:");
-	assert_string_equal(world_offered(w, s), "S:");
-	world_write(w, "vendor/v", "22");
-	world_settle(w);
-	assert_string_equal(world_offered(w, s), "P:vendor/v");
-	world_free(w);
-}
-
 /* Saves of editors: one path, and no temporary name ever. */
 
 static void
 test_in_place(void **state)
 {
-	struct world *w = setup("echo 1 > a.txt");
+	struct world *w = world_with("echo 1 > a.txt");
 
 	world_write(w, "a.txt", "2");
 	at_once(w, "P:a.txt");
@@ -153,7 +56,7 @@ test_vim(void **state)
 
 	/* the copy goes while its name is held: unless the machine stalled */
 	for (int tries = 0;; tries++) {
-		w = setup("echo 1 > a.txt");
+		w = world_with("echo 1 > a.txt");
 		world_write(w, "4913", "");
 		del(w, "4913");
 		start = mono_now();
@@ -174,7 +77,7 @@ test_vim(void **state)
 static void
 test_jetbrains(void **state)
 {
-	struct world *w = setup("echo 1 > a.txt");
+	struct world *w = world_with("echo 1 > a.txt");
 
 	world_write(w, "a.txt___jb_tmp___", "2");
 	ren(w, "a.txt", "a.txt___jb_old___");
@@ -187,7 +90,7 @@ test_jetbrains(void **state)
 static void
 test_rename_over(void **state)
 {
-	struct world *w = setup("echo 1 > a.txt");
+	struct world *w = world_with("echo 1 > a.txt");
 
 	world_write(w, "sedX1y2Z3", "2");
 	ren(w, "sedX1y2Z3", "a.txt");
@@ -200,7 +103,7 @@ test_rename_over(void **state)
 static void
 test_checkout(void **state)
 {
-	struct world *w = setup("echo 1 > a.txt; echo 1 > b.txt");
+	struct world *w = world_with("echo 1 > a.txt; echo 1 > b.txt");
 
 	del(w, "a.txt");
 	world_write(w, "a.txt", "2");
@@ -212,7 +115,7 @@ test_checkout(void **state)
 static void
 test_created_and_gone(void **state)
 {
-	struct world *w = setup(NULL);
+	struct world *w = world_with(NULL);
 
 	world_write(w, "t1", "x");
 	del(w, "t1");
@@ -228,7 +131,7 @@ test_created_and_gone(void **state)
 static void
 test_gone_but_seen(void **state)
 {
-	struct world *w = setup(NULL);
+	struct world *w = world_with(NULL);
 	struct watch_batch *b;
 
 	world_sh(w, "mkdir d; echo > d/f");
@@ -250,7 +153,7 @@ test_gone_but_seen(void **state)
 static void
 test_new_file(void **state)
 {
-	struct world *w = setup(NULL);
+	struct world *w = world_with(NULL);
 	mono_t begun = mono_now();
 
 	world_write(w, "n.txt", "1");
@@ -265,7 +168,7 @@ test_new_file(void **state)
 static void
 test_mmap(void **state)
 {
-	struct world *w = setup("echo 12345678 > m");
+	struct world *w = world_with("echo 12345678 > m");
 	char *p;
 	int fd;
 
@@ -282,7 +185,7 @@ test_mmap(void **state)
 static void
 test_attributes(void **state)
 {
-	struct world *w = setup("echo 1 > a; echo 1 > b; mkdir d");
+	struct world *w = world_with("echo 1 > a; echo 1 > b; mkdir d");
 
 	assert_int_equal(fchmodat(w->rootfd, "a", 0640, 0), 0);
 	world_expect(w, "P:a");
@@ -303,7 +206,7 @@ test_attributes(void **state)
 static void
 test_storm(void **state)
 {
-	struct world *w = setup("echo 1 > log; echo 1 > other");
+	struct world *w = world_with("echo 1 > log; echo 1 > other");
 	unsigned told = 0;
 	const char *s;
 
@@ -335,7 +238,7 @@ test_storm(void **state)
 static void
 test_never_closed(void **state)
 {
-	struct world *w = setup("echo 1 > log");
+	struct world *w = world_with("echo 1 > log");
 	mono_t end = mono_add_ms(mono_now(), 2500);
 	unsigned told = 0;
 	int fd;
@@ -357,7 +260,7 @@ test_never_closed(void **state)
 static void
 test_mkdir_deep(void **state)
 {
-	struct world *w = setup(NULL);
+	struct world *w = world_with(NULL);
 
 	for (int i = 0; i < 200; i++)
 		world_sh(w, "mkdir -p x%d/y/z && echo 1 > x%d/y/z/f", i, i);
@@ -386,7 +289,7 @@ test_mkdir_deep(void **state)
 static void
 test_moved_in(void **state)
 {
-	struct world *w = setup(NULL);
+	struct world *w = world_with(NULL);
 
 	world_sh(w,
 	    "mkdir -p ../t/s && for i in $(seq 500); do "
@@ -400,8 +303,8 @@ test_moved_in(void **state)
 static void
 test_rename_dir(void **state)
 {
-	struct world *w = setup("mkdir -p d1/sub; echo > d1/f; "
-				"echo > d1/sub/g");
+	struct world *w = world_with("mkdir -p d1/sub; echo > d1/f; "
+				     "echo > d1/sub/g");
 	uint64_t watches = w->tree->watches;
 
 	ren(w, "d1", "d9");
@@ -424,7 +327,7 @@ test_rename_dir(void **state)
 static void
 test_made_and_renamed(void **state)
 {
-	struct world *w = setup("mkdir q");
+	struct world *w = world_with("mkdir q");
 
 	for (int i = 0; i < 20; i++) {
 		world_sh(w,
@@ -444,7 +347,7 @@ test_made_and_renamed(void **state)
 static void
 test_moved_out(void **state)
 {
-	struct world *w = setup("mkdir -p d/e; echo > d/e/f");
+	struct world *w = world_with("mkdir -p d/e; echo > d/e/f");
 
 	world_sh(w, "mv d ../d; echo 2 > ../d/e/f");
 	world_expect(w, "P:d");
@@ -457,7 +360,7 @@ test_moved_out(void **state)
 static void
 test_remade_dir(void **state)
 {
-	struct world *w = setup("mkdir d; touch d/1 d/2 d/3; mkdir e");
+	struct world *w = world_with("mkdir d; touch d/1 d/2 d/3; mkdir e");
 
 	world_sh(w, "rm -r d; mkdir d; echo > d/4");
 	world_expect(w, "S:d");
@@ -474,7 +377,7 @@ test_remade_dir(void **state)
 static void
 test_type_changes(void **state)
 {
-	struct world *w = setup("echo > t; mkdir -p u/v; echo > u/v/f");
+	struct world *w = world_with("echo > t; mkdir -p u/v; echo > u/v/f");
 
 	world_sh(w, "rm t; mkdir t; echo > t/x; rm -r u; echo > u");
 	world_expect(w, "S:t P:u");
@@ -491,8 +394,8 @@ static void
 test_delete_dir(void **state)
 {
 	struct world *w =
-	    setup("mkdir -p big/s; for i in $(seq 300); do "
-		  "echo > big/$i; echo > big/s/$i; done; mkdir empty");
+	    world_with("mkdir -p big/s; for i in $(seq 300); do "
+		       "echo > big/$i; echo > big/s/$i; done; mkdir empty");
 
 	world_sh(w, "rm -r big; rmdir empty");
 	world_expect(w, "P:big P:empty");
@@ -505,8 +408,9 @@ test_delete_dir(void **state)
 static void
 test_hard_links(void **state)
 {
-	struct world *w = setup("mkdir d; echo 1 > d/a; ln d/a d/b; "
-				"echo 1 > c; echo 1 > ../out; ln ../out e");
+	struct world *w =
+	    world_with("mkdir d; echo 1 > d/a; ln d/a d/b; "
+		       "echo 1 > c; echo 1 > ../out; ln ../out e");
 
 	world_write(w, "d/a", "2");
 	world_expect(w, "P:d/a P:d/b");
@@ -528,357 +432,12 @@ test_hard_links(void **state)
 static void
 test_links_not_followed(void **state)
 {
-	struct world *w = setup("mkdir ../out d; echo > ../out/f; "
-				"ln -s ../out l; ln -s d m");
+	struct world *w = world_with("mkdir ../out d; echo > ../out/f; "
+				     "ln -s ../out l; ln -s d m");
 
 	world_sh(w, "echo 2 > l/f; echo > m/n");
 	world_expect(w, "P:d/n");
 	assert_int_equal(w->tree->watches, 2);
-	world_free(w);
-}
-
-/* What cannot be seen. */
-
-static void
-test_root_deleted(void **state)
-{
-	struct world *w = setup("mkdir d; echo > d/f; echo > g");
-	uint64_t token, upto;
-
-	world_sh(w, "rm -rf ../root");
-	world_settle(w);
-	world_run(w, 100);
-	assert_int_equal(w->gone, 1);
-	assert_true(w->tree->gone);
-	assert_int_equal(w->sub->ndirty, 0);
-	assert_int_equal(w->tree->watches, 0);
-	assert_null(watch_sub_next(w->sub));
-	token = watch_tree_sync(w->tree);
-	assert_true(watch_tree_synced(w->tree, token, &upto));
-	/* another directory in its place is another generation's */
-	assert_int_equal(mkdir(w->root, 0755), 0);
-	world_sh(w, "echo > h");
-	world_run(w, 50);
-	assert_null(watch_sub_next(w->sub));
-	assert_int_equal(w->gone, 1);
-	world_free(w);
-}
-
-static void
-test_root_moved(void **state)
-{
-	struct world *w = setup("echo > g");
-
-	world_sh(w, "mv ../root ../other; echo 2 > ../other/g");
-	world_run(w, 50);
-	assert_int_equal(w->gone, 1);
-	assert_null(watch_sub_next(w->sub));
-	world_free(w);
-}
-
-static void
-lose_events(struct world *w)
-{
-	char buf[65536];
-
-	while (read(w->in->fd, buf, sizeof(buf)) > 0)
-		;
-}
-
-static void
-feed_overflow(struct world *w)
-{
-	struct inotify_event ev = { .wd = -1, .mask = IN_Q_OVERFLOW };
-
-	lose_events(w);
-	watch_inotify_feed(w->in, &ev, sizeof(ev));
-	assert_true(watch_scan_busy(w->tree));
-}
-
-static void
-test_overflow(void **state)
-{
-	struct world *w = setup(
-	    "mkdir -p d/e k; for i in $(seq 100); do "
-	    "echo $i > d/e/$i; done; echo > gone; echo > k/f; echo > same; "
-	    "mkdir away; echo > away/f");
-
-	world_sh(w,
-	    "echo x > d/e/50; chmod 600 d/e/51; rm gone d/e/99; "
-	    "echo > new; mkdir -p n/m k2; echo > n/m/f; rm -r k; mv k2 k; "
-	    "mv away there");
-	feed_overflow(w);
-	assert_int_equal(w->overflows, 1);
-	world_expect(w,
-	    "P:away P:d/e/50 P:d/e/51 P:d/e/99 P:gone S:k S:n "
-	    "P:new S:there");
-	/* every directory is watched where it is now */
-	world_write(w, "there/f", "2");
-	world_write(w, "n/m/f", "2");
-	world_write(w, "k/g", "2");
-	world_expect(w, "P:k/g P:n/m/f P:there/f");
-	assert_int_equal(w->tree->watches, 7);
-	/* nothing has happened: nothing is said */
-	usleep(15000);
-	world_write(w, "same", "2");
-	world_expect(w, "P:same");
-	usleep(15000);
-	feed_overflow(w);
-	world_offered(w, w->sub);
-	world_free(w);
-}
-
-/*
- * A second change within the same tick of the clock leaves no trace in size
- * and times: what was seen so young counts as changed.
- */
-static void
-test_overflow_racy(void **state)
-{
-	struct world *w = setup("echo 1 > old; echo 1 > young");
-	struct watch_entry *e;
-
-	world_write(w, "young", "2");
-	world_expect(w, "P:young");
-	e = watch_entry_find(w->tree->root->node, "young");
-	assert_true(e->snap.racy);
-	feed_overflow(w);
-	world_expect(w, "P:young");
-	usleep(15000);
-	feed_overflow(w);
-	world_settle(w);
-	world_offered(w, w->sub);
-	feed_overflow(w);
-	world_expect(w, "");
-	world_free(w);
-}
-
-/* The kernel's own overflow: more files than its queue has room for. */
-static void
-test_overflow_real(void **state)
-{
-	struct world *w = setup("mkdir d");
-
-	world_sh(w, "cd d; seq 20000 | xargs touch");
-	world_settle(w);
-	assert_int_equal(w->overflows, 1);
-	assert_int_equal(w->tree->entries, 20002);
-	assert_int_equal(w->sub->ndirty, 20000);
-	world_offered(w, w->sub);
-	world_write(w, "d/777", "x");
-	world_expect(w, "P:d/777");
-	world_free(w);
-}
-
-static void
-test_unreadable(void **state)
-{
-	struct world *w = world_new();
-
-	if (geteuid() != 0) {
-		world_free(w);
-		skip();
-	}
-	world_sh(w,
-	    "mkdir -p a b/c; echo > b/c/f; chmod 0 b; "
-	    "chmod 755 .. .; chown -R 65534 .; chown 0 b");
-	assert_int_equal(seteuid(65534), 0);
-	world_start(w, NULL);
-	assert_int_equal(w->warnings, 1);
-	assert_int_equal(w->tree->nunreadable, 1);
-	assert_int_equal(strncmp(w->warning, "b: ", 3), 0);
-	/* opened up: seen by its own change of mode */
-	assert_int_equal(seteuid(0), 0);
-	world_sh(w, "chmod 755 b");
-	assert_int_equal(seteuid(65534), 0);
-	world_expect(w, "S:b");
-	assert_int_equal(w->tree->nunreadable, 0);
-	assert_int_equal(seteuid(0), 0);
-	world_sh(w, "echo 2 > b/c/f");
-	world_expect(w, "P:b/c/f");
-	assert_int_equal(w->warnings, 1);
-	world_free(w);
-}
-
-/* No watches at all: everything is compared, and a sync waits for that. */
-static void
-test_polled(void **state)
-{
-	struct world *w = world_new();
-	uint64_t token, upto, before;
-
-	watch_inotify_close(w->in);
-	w->no_inotify = true;
-	world_sh(w, "mkdir -p d/e; echo > d/e/f; echo > g");
-	world_start(w, NULL);
-	assert_int_equal(w->tree->npolled, 3);
-	usleep(15000);
-	world_sh(w, "echo 2 > d/e/f; mkdir n; echo > n/h; rm g");
-	before = w->tree->changes;
-	token = watch_tree_sync(w->tree);
-	assert_false(watch_tree_synced(w->tree, token, &upto));
-	while (!watch_tree_synced(w->tree, token, &upto))
-		world_run(w, 5);
-	assert_true(upto > before);
-	world_expect(w, "P:d/e/f P:g S:n");
-	assert_int_equal(w->tree->npolled, 4);
-	/* and without being asked */
-	world_sh(w, "echo 3 > n/h");
-	world_run(w, 1300);
-	assert_non_null(strstr(world_offered(w, w->sub), "P:n/h"));
-	world_free(w);
-}
-
-/* The limit of watches is reached: what has none is compared, only that. */
-static void
-test_watch_limit(void **state)
-{
-	struct world *w = world_new();
-	char sub[64];
-
-	world_sh(w, "for i in 1 2 3 4 5 6; do mkdir d$i; echo > d$i/f; done");
-	world_start(w, NULL);
-	/* as if the kernel had refused: the flag is what its ENOSPC sets */
-	w->tree->no_watches = true;
-	world_sh(w, "mkdir -p late/x; echo > late/x/f");
-	world_expect(w, "S:late");
-	assert_int_equal(w->tree->npolled, 2);
-	assert_int_equal(w->tree->watches, 7);
-	snprintf(sub, sizeof(sub), "late/x/f");
-	usleep(20000);
-	world_write(w, sub, "22");
-	world_write(w, "d3/f", "2");
-	world_run(w, 1500);
-	assert_string_equal(world_offered(w, w->sub), "P:d3/f P:late/x/f");
-	/* watches are to be had again, and are taken */
-	assert_int_equal(w->tree->npolled, 0);
-	assert_int_equal(w->tree->watches, 9);
-	world_free(w);
-}
-
-/* Ignore rules. */
-
-static void
-test_ignored(void **state)
-{
-	struct world *w = setup(
-	    "mkdir -p node_modules/a/b .git/objects src "
-	    "vendor/keep vendor/x; echo node_modules > .dockerignore; "
-	    "printf '.git\\n*.log\\nvendor\\n!vendor/keep\\nDockerfile\\n"
-	    ".dockerignore\\n' >> .dockerignore; echo FROM x > Dockerfile; "
-	    "echo > src/a");
-
-	/* the root, src, vendor and vendor/keep */
-	assert_int_equal(w->tree->watches, 4);
-	world_sh(w,
-	    "echo > node_modules/a/b/f; echo > .git/objects/o; "
-	    "echo > x.log; mkdir node_modules/n; echo > vendor/x/f; "
-	    "mkdir -p src/node_modules");
-	world_expect(w, "S:src/node_modules");
-	world_sh(w, "echo > vendor/keep/f; echo FROM y > Dockerfile");
-	world_expect(w, "P:Dockerfile P:vendor/keep/f");
-	world_free(w);
-}
-
-static void
-test_rules_change(void **state)
-{
-	struct world *w = setup("mkdir -p out/deep src; echo > out/deep/f; "
-				"echo out > .dockerignore");
-
-	assert_int_equal(w->tree->watches, 2);
-	world_sh(w, "echo src > .dockerignore");
-	world_expect(w, "S:");
-	assert_int_equal(w->tree->watches, 3);
-	world_sh(w, "echo > src/n; echo 2 > out/deep/f");
-	world_expect(w, "P:out/deep/f");
-	/* the same text again is only a change of the file */
-	world_sh(w, "echo src > .dockerignore");
-	world_expect(w, "P:.dockerignore");
-	/* the Dockerfile's own file goes before */
-	world_sh(w, "echo out > Dockerfile.dockerignore");
-	world_settle(w);
-	world_offered(w, w->sub);
-	assert_int_equal(w->tree->watches, 2);
-	world_sh(w, "rm Dockerfile.dockerignore .dockerignore");
-	world_settle(w);
-	world_offered(w, w->sub);
-	assert_int_equal(w->tree->watches, 4);
-	world_free(w);
-}
-
-/* A directory that moves may be wanted in one place and not in the other. */
-static void
-test_rules_and_moves(void **state)
-{
-	struct world *w = setup("mkdir -p a/x b; echo > a/x/f; echo > a/x/g; "
-				"printf 'b/x\\n**/c/f\\n' > .dockerignore");
-
-	ren(w, "a/x", "a/c");
-	world_expect(w, "S:a/c P:a/x");
-	world_sh(w, "echo 2 > a/c/f; echo 2 > a/c/g");
-	world_expect(w, "P:a/c/g");
-	ren(w, "a/c", "b/x");
-	world_expect(w, "P:a/c");
-	assert_int_equal(w->tree->watches, 3);
-	world_sh(w, "echo 3 > b/x/g");
-	world_expect(w, "");
-	ren(w, "b/x", "a/x");
-	world_expect(w, "S:a/x");
-	world_sh(w, "echo 3 > a/x/f");
-	world_expect(w, "P:a/x/f");
-	world_free(w);
-}
-
-/* Two services with rules of their own on one tree. */
-static void
-test_two_services(void **state)
-{
-	struct world *w =
-	    setup("mkdir web api; echo > web/f; echo > api/f; "
-		  "echo web > api.Dockerfile.dockerignore; "
-		  "echo api > .dockerignore; echo > api.Dockerfile");
-	struct watch_sub *api;
-
-	assert_int_equal(w->tree->watches, 2);
-	world_free(w);
-	w = world_new();
-	world_sh(w,
-	    "mkdir web api tmp; echo > web/f; echo > api/f; "
-	    "printf 'web\\ntmp\\n' > api.Dockerfile.dockerignore; "
-	    "printf 'api\\ntmp\\n' > .dockerignore; echo > api.Dockerfile");
-	w->tree = NULL;
-	usleep(15000);
-	world_start(w, "Dockerfile");
-	api = watch_tree_subscribe(w->tree, 2, "./api.Dockerfile");
-	assert_true(
-	    watch_rules_is_file(w->tree, "api.Dockerfile.dockerignore"));
-	/* a subscription that comes later begins with everything */
-	w->tree->scanned = false;
-	w->scans = 0;
-	watch_tree_start(w->tree);
-	world_settle(w);
-	assert_string_equal(world_offered(w, api), "S:");
-	assert_string_equal(world_offered(w, w->sub), "S:");
-	assert_int_equal(w->tree->watches, 3);
-	world_sh(w, "echo 2 > web/f; echo 2 > api/f; echo > tmp/f; echo > n");
-	world_settle(w);
-	assert_string_equal(world_offered(w, api), "P:api/f P:n");
-	assert_string_equal(world_offered(w, w->sub), "P:n P:web/f");
-	world_free(w);
-}
-
-static void
-test_bad_rules(void **state)
-{
-	struct world *w = setup("mkdir d; echo '[' > .dockerignore");
-
-	assert_int_equal(w->warnings, 1);
-	assert_non_null(strstr(w->warning, ".dockerignore: line 1"));
-	assert_int_equal(w->tree->watches, 2);
-	world_sh(w, "echo d > .dockerignore");
-	world_expect(w, "S:");
-	assert_int_equal(w->tree->watches, 1);
 	world_free(w);
 }
 
@@ -887,7 +446,7 @@ test_bad_rules(void **state)
 static void
 test_sync(void **state)
 {
-	struct world *w = setup("echo 1 > a");
+	struct world *w = world_with("echo 1 > a");
 	struct watch_batch *b;
 	uint64_t token, upto, n;
 
@@ -955,9 +514,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_join),
-		cmocka_unit_test(test_join_with_other_rules),
-		cmocka_unit_test(test_join_while_it_is_scanned),
 		cmocka_unit_test(test_in_place),
 		cmocka_unit_test(test_vim),
 		cmocka_unit_test(test_jetbrains),
@@ -980,19 +536,6 @@ main(void)
 		cmocka_unit_test(test_delete_dir),
 		cmocka_unit_test(test_hard_links),
 		cmocka_unit_test(test_links_not_followed),
-		cmocka_unit_test(test_root_deleted),
-		cmocka_unit_test(test_root_moved),
-		cmocka_unit_test(test_overflow),
-		cmocka_unit_test(test_overflow_racy),
-		cmocka_unit_test(test_overflow_real),
-		cmocka_unit_test(test_unreadable),
-		cmocka_unit_test(test_polled),
-		cmocka_unit_test(test_watch_limit),
-		cmocka_unit_test(test_ignored),
-		cmocka_unit_test(test_rules_change),
-		cmocka_unit_test(test_rules_and_moves),
-		cmocka_unit_test(test_two_services),
-		cmocka_unit_test(test_bad_rules),
 		cmocka_unit_test(test_sync),
 		cmocka_unit_test(test_sync_first),
 	};

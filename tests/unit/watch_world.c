@@ -244,3 +244,14 @@ world_write(struct world *w, const char *path, const char *text)
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
 }
+
+struct world *
+world_with(const char *prepare)
+{
+	struct world *w = world_new();
+
+	if (prepare != NULL)
+		world_sh(w, "%s", prepare);
+	world_start(w, "Dockerfile");
+	return (w);
+}

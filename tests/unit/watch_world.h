@@ -41,6 +41,9 @@ void world_begin(struct world *w, const char *dockerfile);
 
 /* Watch it with one subscription, and swallow the first SUBTREE "". */
 void world_start(struct world *w, const char *dockerfile);
+
+/* A new one that this shell command (or NULL) has filled, and started. */
+struct world *world_with(const char *prepare);
 void world_free(struct world *w);
 
 /* Let the tree work for so long, or until nothing is held or being read. */
