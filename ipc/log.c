@@ -150,7 +150,18 @@ log_to_supervisor(void)
 	log_sink_stderr(LOG_FORM_PIPE);
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 when there is none. */
+/*
+ * What ends a line or turns the direction of the text behind it: a name with
+ * one of them would make a line say what it does not.
+ */
+static bool
+utf8_turns(uint32_t c)
+{
+	return (c == 0x61c || c == 0x200e || c == 0x200f ||
+	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069));
+}
+
+/* Length of the sequence at p that may be shown, 0 when there is none. */
 static size_t
 utf8_len(const uint8_t *p, size_t n)
 {
@@ -166,7 +177,7 @@ utf8_len(const uint8_t *p, size_t n)
 		c = c << 6 | (p[i] & 0x3f);
 	}
 	if (c < least[want] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ||
-	    (c >= 0x80 && c < 0xa0))
+	    (c >= 0x80 && c < 0xa0) || utf8_turns(c))
 		return (0);
 	return (want);
 }

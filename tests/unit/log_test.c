@@ -58,6 +58,12 @@ test_escape(void **state)
 	      "31m",
 	    "\\xc2\\x9b31m");
 	CHECK("\xc2\xa0", "\xc2\xa0");
+	/* the next line, and text from right to left; a joiner is harmless */
+	CHECK("a\xe2\x80\xa8z", "a\\xe2\\x80\\xa8z");
+	CHECK("a\xe2\x80\xaetxt.exe", "a\\xe2\\x80\\xaetxt.exe");
+	CHECK("\xe2\x81\xa6", "\\xe2\\x81\\xa6");
+	CHECK("\xd8\x9c", "\\xd8\\x9c");
+	CHECK("\xe2\x80\x8d", "\xe2\x80\x8d");
 }
 
 /* Cut at any size: terminated, never half an escape or half a character. */
