@@ -47,6 +47,35 @@ test_engine_down_in_list_and_inspect(void **state)
 	bench_free(b);
 }
 
+/* What changes meanwhile is collected by watch, each path once. */
+static void
+test_engine_away_for_long(void **state)
+{
+	struct bench *b = bench_up();
+	struct msg_batch m = { .tree = 1, .upto = 100 };
+	struct buf t = { 0 };
+
+	engine_state(b, ENG_STATE_DOWN);
+	for (unsigned i = 0; i < 63; i++)
+		watch_batch(b, 0, 2 + i, "a", NULL);
+	m.batch = ++b->batch;
+	fields_add_str(&t, F_PATH, "a");
+	b->taking = false;
+	bench_reply(b, PROC_WATCH, &b->take, MSG_WATCH_BATCH, 0, &m, &t, -1);
+	buf_free(&t);
+	bench_ms(b, 60000);
+	assert_false(b->taking);
+	engine_state(b, ENG_STATE_UP);
+	assert_true(b->taking);
+	engine_list(b, bench_item("c1", "/app", "running"));
+	engine_inspect(b, 60);
+	push_does(b, MSG_APPLY, OK);
+	watch_batch(b, 0, 101, "b", NULL);
+	push_does(b, MSG_APPLY, OK);
+	assert_true(plan_in_step(bench_service(b)));
+	bench_free(b);
+}
+
 static void
 test_engine_down_in_push(void **state)
 {
@@ -462,6 +491,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_engine_down_in_list_and_inspect),
+		cmocka_unit_test(test_engine_away_for_long),
 		cmocka_unit_test(test_engine_down_in_push),
 		cmocka_unit_test(test_engine_down_in_restart),
 		cmocka_unit_test(test_backoff),

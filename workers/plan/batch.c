@@ -12,6 +12,7 @@
 #define CRASHES_HALVE  2
 #define CRASHES_ASIDE  3
 #define TAKE_AGAIN_MS  1000 /* when watch refuses */
+#define WORK_AWAY_MAX  64   /* batches that wait for the engine */
 #define TAKE_SOON_MS   100  /* when it does not know the service */
 /* how long a path is set aside: longer each time, until something changes */
 #define ASIDE_FIRST_MS 10000
@@ -31,6 +32,27 @@ batch_take(struct service *s)
 		rpc_cancel(s->w->rpc, s->take_id);
 	s->take_id =
 	    rpc_ask(s->w->rpc, MSG_TAKE, 0, &m, NULL, -1, batch_on_answer, s);
+}
+
+void
+batch_resume(struct service *s)
+{
+	if (!s->take_held)
+		return;
+	s->take_held = false;
+	batch_take(s);
+}
+
+/* As much waits for an engine that is away as is kept here. */
+static bool
+batch_has_to_wait(struct service *s)
+{
+	unsigned n = 0;
+
+	for (const struct work *k = s->work; k != NULL; k = k->next)
+		n++;
+	s->take_held = !s->engine_up && n >= WORK_AWAY_MAX;
+	return (s->take_held);
 }
 
 /*
@@ -312,6 +334,7 @@ batch_on_answer(void *arg, struct frame *f)
 		    batch_on_timer, s);
 		return;
 	}
-	batch_take(s);
+	if (!batch_has_to_wait(s))
+		batch_take(s);
 	plan_next(s);
 }

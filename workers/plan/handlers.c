@@ -35,6 +35,8 @@ plan_engine_is(struct worker *w, uint32_t engine, bool up)
 			plan_unblock(s);
 			s->retries = 0;
 			s->retry_at = (mono_t) { 0 };
+			if (!s->retiring)
+				batch_resume(s);
 		} else if (w->stopping)
 			end_give_up(s);
 		else if (s->retiring)

@@ -100,6 +100,7 @@ struct service {
 	char climbed[256];    /* why a rebuild is needed */
 	/* changes */
 	uint32_t take_id;
+	bool take_held;   /* until the engine is back: see batch_resume() */
 	uint64_t batch;   /* last one taken */
 	uint64_t applied; /* all up to it are in the container */
 	uint64_t acked;
@@ -203,6 +204,12 @@ const char *plan_why(const struct service *s);
 
 /* batch.c: changes from watch */
 void batch_take(struct service *s);
+
+/*
+ * The engine is back.  While it is away watch collects what changes, since it
+ * names each path once; here all of them would be kept, over and over.
+ */
+void batch_resume(struct service *s);
 void batch_forget(struct service *s);
 void batch_ack(struct service *s);
 void batch_applied(struct service *s);

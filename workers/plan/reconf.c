@@ -219,6 +219,7 @@ service_retire(struct service *s)
 	if (s->take_id != 0)
 		rpc_cancel(s->w->rpc, s->take_id);
 	s->take_id = 0;
+	s->take_held = false;
 	loop_timer_cancel(&s->take_timer);
 	loop_timer_cancel(&s->aside_timer);
 	loop_timer_cancel(&s->timer);
