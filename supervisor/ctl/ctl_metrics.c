@@ -342,7 +342,7 @@ print_family(const struct family *f, const struct status *s, FILE *out)
 	shown_free(&shown);
 }
 
-int
+static int
 status_print_metrics(const struct status *s, FILE *out)
 {
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)

@@ -36,6 +36,5 @@ int ctl_ask_status(struct ctl *c, enum msg_type type, struct status *s);
 /* All: 0, or -1 when it could not be made or written. */
 int status_print_json(const struct status *s, FILE *out);
 int status_print_text(const struct status *s, FILE *out);
-int status_print_metrics(const struct status *s, FILE *out);
 
 #endif

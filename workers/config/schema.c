@@ -134,7 +134,7 @@ schema_up(struct schema *s, size_t len)
 
 /* Errors. */
 
-struct config_pos
+static struct config_pos
 schema_pos(const struct schema *s, const struct ynode *n)
 {
 	return ((struct config_pos) { s->file, n->line, n->column });

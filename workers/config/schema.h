@@ -66,8 +66,6 @@ size_t schema_down(struct schema *s, const char *name);
 size_t schema_down_item(struct schema *s, size_t i);
 void schema_up(struct schema *s, size_t len);
 
-struct config_pos schema_pos(const struct schema *s, const struct ynode *n);
-
 void schema_error(struct schema *s, const struct ynode *n, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

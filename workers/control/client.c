@@ -56,7 +56,8 @@ client_on_reap(void *arg)
 	}
 }
 
-void
+/* client_free() at the end of this turn of the loop; safe everywhere. */
+static void
 client_drop(struct client *c, const char *why)
 {
 	if (c->dropped)

@@ -73,7 +73,6 @@ struct control {
 	struct metrics *metrics;
 	struct client *clients; /* newest first */
 	size_t nclients;
-	bool accept_paused;
 	struct loop_timer accept_again;
 	struct loop_timer sweep;
 	struct loop_timer reap;
@@ -99,9 +98,6 @@ struct client *client_new(struct control *ct, int fd, uid_t uid);
 
 /* Cancel what it asked for and free it; not from inside its own frames. */
 void client_free(struct client *c);
-
-/* The same at the end of this turn of the loop; safe everywhere. */
-void client_drop(struct client *c, const char *why);
 
 /* End a request: forget it and cancel what is still asked elsewhere. */
 void request_free(struct request *r);

@@ -107,7 +107,6 @@ listen_on_again(void *arg)
 {
 	struct control *ct = arg;
 
-	ct->accept_paused = false;
 	if (loop_fd_set(ct->w->loop, ct->w->conf.listener, EPOLLIN,
 		listen_on_fd, ct) == -1)
 		log_warn("epoll");
@@ -118,7 +117,6 @@ static void
 listen_pause(struct control *ct)
 {
 	log_warn("accept; trying again in %d ms", ACCEPT_PAUSE_MS);
-	ct->accept_paused = true;
 	loop_fd_del(ct->w->loop, ct->w->conf.listener);
 	loop_timer_in_ms(ct->w->loop, &ct->accept_again, ACCEPT_PAUSE_MS,
 	    listen_on_again, ct);

@@ -58,7 +58,8 @@ http_on_deadline(void *arg)
 	http_req_done(r, HTTP_TIMEOUT);
 }
 
-void
+/* Give the request another timeout from now on; 0: none. */
+static void
 http_set_timeout(struct http_req *r, int64_t ms)
 {
 	if (ms == 0)

@@ -88,9 +88,6 @@ void http_cancel(struct http_req *r);
 /* Go on after HTTP_PAUSE.  Not from inside data() and body(). */
 void http_resume(struct http_req *r);
 
-/* Give the request another timeout from now on; 0: none. */
-void http_set_timeout(struct http_req *r, int64_t timeout_ms);
-
 /* What is known of the answer; the status is 0 before there is one. */
 unsigned http_status(const struct http_req *r);
 int http_errnum(const struct http_req *r);

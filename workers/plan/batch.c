@@ -59,7 +59,7 @@ batch_has_to_wait(struct service *s)
  * A new watch counts from one.  What was in work stays in work: the new one
  * offers the whole tree, which covers what of it is not done.
  */
-void
+static void
 batch_forget(struct service *s)
 {
 	s->batch = s->applied = s->acked = 0;
@@ -103,7 +103,7 @@ batch_ack(struct service *s)
 }
 
 /* Something changed: actions wait anew, a blocked service tries again. */
-void
+static void
 batch_touch(struct service *s)
 {
 	mono_t now = mono_now();

@@ -210,11 +210,9 @@ void batch_take(struct service *s);
  * names each path once; here all of them would be kept, over and over.
  */
 void batch_resume(struct service *s);
-void batch_forget(struct service *s);
 void batch_ack(struct service *s);
 void batch_applied(struct service *s);
 void batch_watch_is(struct service *s, uint32_t generation);
-void batch_touch(struct service *s);
 struct work *work_add(struct service *s, const struct buf *paths,
     int64_t seen_ns);
 void work_free(struct service *s, struct work *k);
@@ -247,7 +245,6 @@ void end_done(struct service *s);
 
 /* replace.c: build, and put a new container in the old one's place */
 void replace_build(struct service *s);
-void replace_begin(struct service *s);
 /* Forget a replacement that nobody will answer. */
 void replace_abandon(struct service *s);
 /* Remove new_id (may be ""), bring the container that was put aside back. */

@@ -483,7 +483,7 @@ replace_recover(struct service *s, const char *new_id, const char *old_id)
 	replace_step(r);
 }
 
-void
+static void
 replace_begin(struct service *s)
 {
 	struct replace *r = xcalloc(1, sizeof(*r));

@@ -56,7 +56,7 @@ paths_free(struct paths *l)
 	memset(l, 0, sizeof(*l));
 }
 
-void
+static void
 items_add(struct items *l, const char *from, const char *to, bool dir,
     size_t step)
 {

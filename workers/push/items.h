@@ -92,9 +92,6 @@ struct effects {
 	char reason[512];
 };
 
-void items_add(struct items *l, const char *from, const char *to, bool dir,
-    size_t step);
-
 /*
  * Turn a plan for these changes into effects.  Type changes of directories
  * are deleted first, which the plan does not know of.

@@ -15,8 +15,6 @@ bool copyplan_below(const char *path, const char *dir);
 /* dir/rel, rel may be "". */
 char *copyplan_join(const char *dir, const char *rel);
 
-const char *copyplan_base(const char *path);
-
 /* Does the source use wildcards? */
 bool copyplan_is_wild(const char *);
 

@@ -30,7 +30,7 @@ copyplan_join(const char *dir, const char *rel)
 	    rel));
 }
 
-const char *
+static const char *
 copyplan_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');

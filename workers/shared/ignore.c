@@ -18,7 +18,6 @@
 struct ignore {
 	struct ignore_pattern *pat;
 	size_t n, cap;
-	bool exceptions;
 };
 
 struct ignore_state {
@@ -86,7 +85,6 @@ pattern_add(struct ignore *ig, char *text, size_t len, unsigned line,
 	pat->exception = text[0] == '!';
 	pat->p = text + pat->exception;
 	pat->len = len - pat->exception;
-	ig->exceptions |= pat->exception;
 	if (pat->len == 0)
 		return (error_set(err, line, "'!' without a pattern"));
 	if ((why = ignore_pattern_check(pat->p, pat->len)) != NULL)

@@ -87,10 +87,6 @@ int json_push_i64(cJSON *arr, int64_t);
 int json_push_u64(cJSON *arr, uint64_t);
 cJSON *json_push_obj(cJSON *arr);
 
-/* Values that stand alone.  NULL: no memory. */
-cJSON *json_new_i64(int64_t);
-cJSON *json_new_u64(uint64_t);
-
 /* Whether the bytes are UTF-8 (no overlong forms, no surrogates, no NUL). */
 bool json_is_text(const char *s, size_t len);
 

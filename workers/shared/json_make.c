@@ -94,7 +94,7 @@ new_number(double d, const char *digits)
 	return (item);
 }
 
-cJSON *
+static cJSON *
 json_new_i64(int64_t v)
 {
 	char buf[32];
@@ -103,7 +103,7 @@ json_new_i64(int64_t v)
 	return (new_number((double)v, buf));
 }
 
-cJSON *
+static cJSON *
 json_new_u64(uint64_t v)
 {
 	char buf[32];

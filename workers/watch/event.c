@@ -160,7 +160,6 @@ watch_event_lost(struct watch_tree *t)
 {
 	struct watch_sub *s;
 
-	t->overflows++;
 	if (t->ops->overflow != NULL && mono_now().ns >= t->lost_again.ns)
 		t->ops->overflow(t->arg);
 	t->lost_again = mono_add_ms(mono_now(), WATCH_LOST_MS);

@@ -97,7 +97,8 @@ hold_take_number(struct watch_tree *t, struct watch_hold *to,
 		to->seen_ns = from->seen_ns;
 }
 
-void
+/* `to` is told instead of `from`, whose number it takes. */
+static void
 watch_hold_absorb(struct watch_tree *t, struct watch_hold *to,
     struct watch_hold *from)
 {

@@ -67,7 +67,8 @@ limit_value(int fd)
 	return (err == NULL ? (uint64_t)value : LIMIT_UNKNOWN);
 }
 
-uint64_t
+/* A value to set, for that many that are needed. */
+static uint64_t
 watch_limit_enough(enum watch_limit which, uint64_t need)
 {
 	uint64_t n = which == LIMIT_WATCHES ? ENOUGH_WATCHES : ENOUGH_INSTANCES;

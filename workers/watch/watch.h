@@ -251,9 +251,8 @@ struct watch_tree {
 	uint64_t nunreadable;
 	uint64_t npolled;
 	uint64_t nremote;
-	const char *remote_fs; /* the file system of the first of these */
-	char *remote_path;     /* where it begins */
-	uint64_t overflows;
+	const char *remote_fs;    /* the file system of the first of these */
+	char *remote_path;        /* where it begins */
 	struct watch_nodes queue; /* to be read */
 	struct watch_nodes moved; /* seen to go, not yet to arrive */
 	struct watch_nodes unreadable;
@@ -457,9 +456,6 @@ const char *watch_fs_of(int fd);
 void watch_limits_open(struct watch_inotify *in);
 void watch_limits_close(struct watch_inotify *in);
 
-/* A value to set, for that many that are needed. */
-uint64_t watch_limit_enough(enum watch_limit which, uint64_t need);
-
 /*
  * Which sysctl is too low, its value, the need and the way out; the caller
  * frees.  system and ns: its values for the system and for this user
@@ -491,10 +487,6 @@ void watch_hold_due(struct watch_tree *t, struct watch_hold *h, mono_t due);
 void watch_hold_event(struct watch_tree *t, struct watch_entry *e,
     uint32_t mask);
 void watch_hold_free(struct watch_tree *t, struct watch_hold *h);
-
-/* `to` is told instead of `from`, whose number it takes. */
-void watch_hold_absorb(struct watch_tree *t, struct watch_hold *to,
-    struct watch_hold *from);
 
 /* Put what is due into the dirty sets, at most so many. */
 void watch_hold_release(struct watch_tree *t, mono_t now, size_t most);
