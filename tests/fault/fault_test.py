@@ -67,6 +67,20 @@ def rss(pid):
         return int(re.search(r"RssAnon:\s*(\d+)", f.read()).group(1))
 
 
+SETTLED = 1.2   # s: a worker that dies sooner is started again later
+
+
+def age(pid):
+    """Seconds that a process has run; 0 where it is gone."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            start = int(f.read().rsplit(")", 1)[1].split()[19])
+    except OSError:
+        return 0
+    with open("/proc/uptime") as f:
+        return float(f.read().split()[0]) - start / os.sysconf("SC_CLK_TCK")
+
+
 def descendants(pid):
     """All processes below this one."""
     found, todo = [], [pid]

@@ -8,7 +8,7 @@ from project import COUNTS, Changer, Project
 
 KILLS = count("KILLS", 5, 1000)
 RATE = count("RATE", 50, 200)
-ROUND = 1.3     # s between kills of one worker: sooner is an early death
+ROUND = 1.3     # s between kills of one worker, about
 
 
 def child(pid, name):
@@ -28,7 +28,7 @@ def kill_all(w, rng):
         start = time.monotonic()
         for i, name in enumerate(order):
             pid = child(w.process.pid, name)
-            if pid is not None:
+            if pid is not None and age(pid) > SETTLED:
                 os.kill(pid, signal.SIGKILL)
                 hits[name] += 1
             due = start + ROUND * (i + 0.5 + rng.random() / 2) / len(order)
